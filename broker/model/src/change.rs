@@ -1,0 +1,230 @@
+//! What a write did to an entity.
+
+use std::sync::Arc;
+
+use serde::{Deserialize, Serialize};
+
+use crate::{AttrName, Entity, EntityId, Position, Revision};
+
+/// One write's effect on one entity, complete in itself: whoever reads it needs nothing else to
+/// decide who is to be told, and what.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct EntityChange {
+    /// The entity.
+    pub id: EntityId,
+    /// The revision that the write made.
+    pub revision: Revision,
+    /// Where the entity stands in its tenant's order.
+    pub position: Position,
+    /// The entity before the write, with only those attributes that the write touched; none if
+    /// there was no entity.
+    pub before: Option<Arc<Entity>>,
+    /// The whole entity after the write; none if the write deleted it.
+    pub after: Option<Arc<Entity>>,
+    /// The names of the attributes that the write created, touched or deleted.
+    pub changed: Vec<AttrName>,
+}
+
+/// What happened to one attribute.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum AttributeChange {
+    /// It was not there before.
+    Created,
+    /// It was and is there, and the write touched it, with the same value or another.
+    Updated,
+    /// It is no longer there.
+    Deleted,
+}
+
+/// The kinds of change on which a subscription may fire (CIM 009, clause 5.2.12).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum Trigger {
+    /// The entity came into being.
+    EntityCreated,
+    /// The entity was and is there.
+    EntityUpdated,
+    /// The entity is gone.
+    EntityDeleted,
+    /// An attribute came into being, in a new entity too.
+    AttributeCreated,
+    /// An attribute was and is there, and was written.
+    AttributeUpdated,
+    /// An attribute is gone.
+    AttributeDeleted,
+}
+
+/// Who brought a change about.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Cause {
+    /// A request to the API.
+    #[default]
+    Request,
+    /// The adapter of this name.
+    Adapter(Arc<str>),
+    /// The passing of time.
+    Expiry,
+}
+
+impl EntityChange {
+    /// The change from `old` to `new`. An attribute counts as changed when it differs in
+    /// anything, the time of its modification included: a write of the same value is a change
+    /// (CIM 009, clause 5.8.6).
+    pub fn between(
+        id: EntityId,
+        (revision, position): (Revision, Position),
+        old: Option<&Entity>,
+        new: Option<Arc<Entity>>,
+    ) -> Self {
+        let mut changed = Vec::new();
+        let mut before = old.map(Entity::clone_head);
+        for attribute in new.iter().flat_map(|new| &new.attributes) {
+            let previous = old.and_then(|old| old.attribute(&attribute.name));
+            if previous == Some(attribute) {
+                continue;
+            }
+            changed.push(attribute.name.clone());
+            if let (Some(before), Some(previous)) = (&mut before, previous) {
+                before.attributes.push(previous.clone());
+            }
+        }
+        for previous in old.iter().flat_map(|old| &old.attributes) {
+            if new.as_ref().is_none_or(|new| new.attribute(&previous.name).is_none()) {
+                changed.push(previous.name.clone());
+                if let Some(before) = &mut before {
+                    before.attributes.push(previous.clone());
+                }
+            }
+        }
+        Self { id, revision, position, before: before.map(Arc::new), after: new, changed }
+    }
+
+    /// What happened to the attribute of this name; none if the write did not touch it.
+    pub fn attribute(&self, name: &AttrName) -> Option<AttributeChange> {
+        if !self.changed.contains(name) {
+            return None;
+        }
+        let had = self.before.as_ref().is_some_and(|entity| entity.attribute(name).is_some());
+        let has = self.after.as_ref().is_some_and(|entity| entity.attribute(name).is_some());
+        match (had, has) {
+            (false, _) => Some(AttributeChange::Created),
+            (true, true) => Some(AttributeChange::Updated),
+            (true, false) => Some(AttributeChange::Deleted),
+        }
+    }
+
+    /// What happened to the entity as a whole.
+    pub fn entity_trigger(&self) -> Trigger {
+        match (&self.before, &self.after) {
+            (None, _) => Trigger::EntityCreated,
+            (Some(_), Some(_)) => Trigger::EntityUpdated,
+            (Some(_), None) => Trigger::EntityDeleted,
+        }
+    }
+}
+
+impl Entity {
+    /// Everything but the attributes.
+    fn clone_head(&self) -> Self {
+        Self {
+            id: self.id.clone(),
+            types: self.types.clone(),
+            scopes: self.scopes.clone(),
+            created_at: self.created_at,
+            modified_at: self.modified_at,
+            expires_at: self.expires_at,
+            attributes: Vec::new(),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{Attribute, AttributeType, Instance, Json, Timestamp, Value};
+
+    fn attribute(name: &str, value: &str, modified: i64) -> Attribute {
+        let value = Value { kind: AttributeType::Property, json: Json::parse(value).unwrap() };
+        let instance = Instance {
+            value,
+            observed_at: None,
+            created_at: Timestamp::EPOCH,
+            modified_at: Timestamp::from_seconds(modified),
+            qualifiers: None,
+        };
+        Attribute { name: name.parse().unwrap(), instances: smallvec::smallvec![instance] }
+    }
+
+    fn entity(attributes: Vec<Attribute>) -> Entity {
+        Entity {
+            id: "urn:a:b".parse().unwrap(),
+            types: vec!["urn:t".parse().unwrap()],
+            scopes: Vec::new(),
+            created_at: Timestamp::EPOCH,
+            modified_at: Timestamp::EPOCH,
+            expires_at: None,
+            attributes,
+        }
+    }
+
+    fn between(old: Option<&Entity>, new: Option<Entity>) -> EntityChange {
+        let id = "urn:a:b".parse().unwrap();
+        EntityChange::between(id, (Revision(2), Position(1)), old, new.map(Arc::new))
+    }
+
+    fn name(text: &str) -> AttrName {
+        text.parse().unwrap()
+    }
+
+    #[test]
+    fn a_creation_creates_the_entity_and_each_attribute() {
+        let change = between(None, Some(entity(vec![attribute("urn:x", "1", 0)])));
+        assert_eq!(change.entity_trigger(), Trigger::EntityCreated);
+        assert_eq!(change.before, None);
+        assert_eq!(change.changed, [name("urn:x")]);
+        assert_eq!(change.attribute(&name("urn:x")), Some(AttributeChange::Created));
+    }
+
+    #[test]
+    fn an_update_tells_what_was_touched_and_keeps_how_that_was_before() {
+        let old = entity(vec![
+            attribute("urn:same", "1", 0),
+            attribute("urn:touched", "1", 0),
+            attribute("urn:gone", "1", 0),
+        ]);
+        let new = entity(vec![
+            attribute("urn:same", "1", 0),
+            attribute("urn:touched", "1", 5),
+            attribute("urn:new", "1", 5),
+        ]);
+        let change = between(Some(&old), Some(new));
+        assert_eq!(change.entity_trigger(), Trigger::EntityUpdated);
+        assert_eq!(change.changed, [name("urn:touched"), name("urn:new"), name("urn:gone")]);
+        let what = |text: &str| change.attribute(&name(text));
+        assert_eq!(what("urn:same"), None);
+        assert_eq!(what("urn:touched"), Some(AttributeChange::Updated));
+        assert_eq!(what("urn:new"), Some(AttributeChange::Created));
+        assert_eq!(what("urn:gone"), Some(AttributeChange::Deleted));
+        let before = change.before.unwrap();
+        let names: Vec<_> =
+            before.attributes.iter().map(|attribute| attribute.name.as_str()).collect();
+        assert_eq!(names, ["urn:touched", "urn:gone"]);
+    }
+
+    #[test]
+    fn a_deletion_deletes_every_attribute() {
+        let old = entity(vec![attribute("urn:x", "1", 0)]);
+        let change = between(Some(&old), None);
+        assert_eq!(change.entity_trigger(), Trigger::EntityDeleted);
+        assert_eq!(change.attribute(&name("urn:x")), Some(AttributeChange::Deleted));
+        assert_eq!(change.before.as_deref(), Some(&old));
+    }
+
+    #[test]
+    fn a_change_survives_its_binary_form() {
+        let old = entity(vec![attribute("urn:x", "{\"a\":[1,\"é\"]}", 0)]);
+        let change = between(Some(&old), Some(entity(vec![attribute("urn:x", "2.50", 5)])));
+        let bytes = postcard::to_stdvec(&change).unwrap();
+        assert_eq!(postcard::from_bytes::<EntityChange>(&bytes).unwrap(), change);
+    }
+}

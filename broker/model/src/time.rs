@@ -1,0 +1,255 @@
+//! Points in time, as the specification writes them (CIM 009, clause 4.6.3).
+
+use std::fmt;
+use std::str::FromStr;
+
+use serde::{Deserialize, Serialize};
+
+/// A point in time: microseconds since 1970-01-01T00:00:00Z, from year 0 to year 9999.
+///
+/// Read from an RFC 3339 date and time with a zone, or strictly as the specification has it
+/// ([`parse_utc`](Self::parse_utc)); written in UTC with a `Z` and only as many digits of the
+/// second as it needs (none, three or six).
+///
+/// ```
+/// use musubi_model::Timestamp;
+///
+/// let time: Timestamp = "2024-01-11T18:00:00+09:00".parse()?;
+/// assert_eq!(time.to_string(), "2024-01-11T09:00:00Z");
+/// # Ok::<(), musubi_model::InvalidTimestamp>(())
+/// ```
+#[derive(
+    Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize,
+)]
+pub struct Timestamp(i64);
+
+/// Why a string is no point in time.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("a time is written as in 2024-01-11T09:00:00Z, and {0:?} is not")]
+pub struct InvalidTimestamp(String);
+
+const FIRST: i64 = -62_167_219_200_000_000;
+const LAST: i64 = 253_402_300_799_999_999;
+
+impl Timestamp {
+    /// 1970-01-01T00:00:00Z.
+    pub const EPOCH: Self = Self(0);
+
+    /// The point that is so many microseconds after 1970-01-01T00:00:00Z, brought into the years
+    /// 0 to 9999.
+    pub fn from_micros(micros: i64) -> Self {
+        Self(micros.clamp(FIRST, LAST))
+    }
+
+    /// The point that is so many seconds after 1970-01-01T00:00:00Z, brought into the years 0 to
+    /// 9999.
+    pub fn from_seconds(seconds: i64) -> Self {
+        Self::from_micros(seconds.saturating_mul(1_000_000))
+    }
+
+    /// Reads a time as the specification wants it (CIM 009, clause 4.6.3): `YYYY-MM-DDThh:mm:ss`,
+    /// a fraction of one to six digits after a point or a comma if there is one, and a `Z`.
+    ///
+    /// # Errors
+    ///
+    /// [`InvalidTimestamp`] for any other form, times with another zone among them.
+    pub fn parse_utc(text: &str) -> Result<Self, InvalidTimestamp> {
+        utc(text.as_bytes()).ok_or_else(|| InvalidTimestamp(text.chars().take(80).collect()))
+    }
+
+    /// Microseconds since 1970-01-01T00:00:00Z; negative before.
+    pub fn as_micros(self) -> i64 {
+        self.0
+    }
+
+    /// The point so many microseconds later.
+    #[must_use]
+    pub fn plus_micros(self, micros: i64) -> Self {
+        Self::from_micros(self.0.saturating_add(micros))
+    }
+}
+
+impl FromStr for Timestamp {
+    type Err = InvalidTimestamp;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        if let Some(time) = utc(text.as_bytes()) {
+            return Ok(time);
+        }
+        let refuse = || InvalidTimestamp(text.chars().take(80).collect());
+        // jiff also accepts a space or a lower-case t; the specification does not.
+        if text.as_bytes().get(10) != Some(&b'T') {
+            return Err(refuse());
+        }
+        let instant: jiff::Timestamp = text.parse().map_err(|_| refuse())?;
+        let micros = instant.as_microsecond();
+        if (FIRST..=LAST).contains(&micros) { Ok(Self(micros)) } else { Err(refuse()) }
+    }
+}
+
+impl fmt::Display for Timestamp {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let seconds = self.0.div_euclid(1_000_000);
+        let fraction = self.0.rem_euclid(1_000_000);
+        let (year, month, day) = civil(seconds.div_euclid(86_400));
+        let second = seconds.rem_euclid(86_400);
+        write!(
+            f,
+            "{year:04}-{month:02}-{day:02}T{:02}:{:02}:{:02}",
+            second / 3600,
+            second / 60 % 60,
+            second % 60
+        )?;
+        match (fraction, fraction % 1000) {
+            (0, _) => f.write_str("Z"),
+            (_, 0) => write!(f, ".{:03}Z", fraction / 1000),
+            _ => write!(f, ".{fraction:06}Z"),
+        }
+    }
+}
+
+/// A time in the form that [`Timestamp::parse_utc`] describes.
+fn utc(text: &[u8]) -> Option<Timestamp> {
+    let (head, tail) = text.split_at_checked(19)?;
+    let separators = [(4, b'-'), (7, b'-'), (10, b'T'), (13, b':'), (16, b':')];
+    if separators.iter().any(|(at, separator)| head.get(*at) != Some(separator)) {
+        return None;
+    }
+    let field = |from: usize, to: usize| number(head.get(from..to)?);
+    let (year, month, day) = (field(0, 4)?, field(5, 7)?, field(8, 10)?);
+    let (hour, minute, second) = (field(11, 13)?, field(14, 16)?, field(17, 19)?);
+    let date_is_real = (1..=12).contains(&month) && (1..=days_in(year, month)).contains(&day);
+    if !date_is_real || hour > 23 || minute > 59 || second > 59 {
+        return None;
+    }
+    let micros = match tail {
+        [b'Z'] => 0,
+        [b'.' | b',', digits @ .., b'Z'] if (1..=6).contains(&digits.len()) => {
+            let missing = u32::try_from(6 - digits.len()).ok()?;
+            number(digits)? * 10_i64.pow(missing)
+        }
+        _ => return None,
+    };
+    let seconds = days_since_1970(year, month, day) * 86_400 + hour * 3600 + minute * 60 + second;
+    Some(Timestamp::from_micros(seconds * 1_000_000 + micros))
+}
+
+/// A number of a few digits.
+fn number(digits: &[u8]) -> Option<i64> {
+    digits.iter().try_fold(0, |number, digit| {
+        digit.is_ascii_digit().then(|| number * 10 + i64::from(digit - b'0'))
+    })
+}
+
+fn days_in(year: i64, month: i64) -> i64 {
+    match month {
+        2 if year % 4 == 0 && (year % 100 != 0 || year % 400 == 0) => 29,
+        2 => 28,
+        4 | 6 | 9 | 11 => 30,
+        _ => 31,
+    }
+}
+
+/// The inverse of [`civil`].
+fn days_since_1970(year: i64, month: i64, day: i64) -> i64 {
+    let year = if month <= 2 { year - 1 } else { year };
+    let era = year.div_euclid(400);
+    let year_of_era = year.rem_euclid(400);
+    let shifted_month = (month + 9) % 12;
+    let day_of_year = (153 * shifted_month + 2) / 5 + day - 1;
+    let day_of_era = year_of_era * 365 + year_of_era / 4 - year_of_era / 100 + day_of_year;
+    era * 146_097 + day_of_era - 719_468
+}
+
+/// The Gregorian date so many days after 1970-01-01 (Howard Hinnant's algorithm, which has no
+/// table and no loop).
+fn civil(days: i64) -> (i64, i64, i64) {
+    let shifted = days + 719_468;
+    let era = shifted.div_euclid(146_097);
+    let day_of_era = shifted.rem_euclid(146_097);
+    let year_of_era =
+        (day_of_era - day_of_era / 1460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
+    let day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
+    let shifted_month = (5 * day_of_year + 2) / 153;
+    let day = day_of_year - (153 * shifted_month + 2) / 5 + 1;
+    let month = if shifted_month < 10 { shifted_month + 3 } else { shifted_month - 9 };
+    (year_of_era + era * 400 + i64::from(month <= 2), month, day)
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    #[test]
+    fn a_time_is_written_with_the_digits_that_it_needs() {
+        let check = |given: &str, written: &str| {
+            assert_eq!(given.parse::<Timestamp>().unwrap().to_string(), written, "{given}");
+        };
+        check("2020-08-01T12:05:00Z", "2020-08-01T12:05:00Z");
+        check("2020-08-01T12:05:00.000Z", "2020-08-01T12:05:00Z");
+        check("2020-08-01T12:05:00.120Z", "2020-08-01T12:05:00.120Z");
+        check("2020-08-01T12:05:00.000001Z", "2020-08-01T12:05:00.000001Z");
+        check("2024-02-29T00:00:00+09:00", "2024-02-28T15:00:00Z");
+    }
+
+    #[test]
+    fn what_is_no_time_is_refused() {
+        for text in [
+            "",
+            "2020-08-01",
+            "2020-08-01 12:05:00Z",
+            "2020-08-01T12:05:00",
+            "2020-13-01T00:00:00Z",
+        ] {
+            assert!(text.parse::<Timestamp>().is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn the_strict_form_has_z_and_at_most_six_digits() {
+        let check = |text: &str, written: Option<&str>| {
+            let read = Timestamp::parse_utc(text).ok().map(|time| time.to_string());
+            assert_eq!(read.as_deref(), written, "{text}");
+        };
+        check("2017-12-24T12:00:00Z", Some("2017-12-24T12:00:00Z"));
+        check("2017-12-24T12:00:00,5Z", Some("2017-12-24T12:00:00.500Z"));
+        check("2000-02-29T23:59:59.999999Z", Some("2000-02-29T23:59:59.999999Z"));
+        check("0000-01-01T00:00:00Z", Some("0000-01-01T00:00:00Z"));
+        check("9999-12-31T23:59:59Z", Some("9999-12-31T23:59:59Z"));
+        check("1900-02-29T00:00:00Z", None);
+        check("2017-12-24T12:00:00+02:00", None);
+        check("2017-12-24T12:00:00", None);
+        check("2017-12-24T12:00:00.Z", None);
+        check("2017-12-24T12:00:00.1234567Z", None);
+        check("2017-12-24T24:00:00Z", None);
+        check("2017-12-24T12:00:60Z", None);
+        check("2017-00-24T12:00:00Z", None);
+        check("2017-12-24t12:00:00z", None);
+        check("2017-12-24T12:00:0éZ", None);
+        check("not-a-date", None);
+    }
+
+    proptest! {
+        #[test]
+        fn what_is_written_is_read_back(micros in FIRST..=LAST) {
+            let time = Timestamp::from_micros(micros);
+            prop_assert_eq!(time.to_string().parse::<Timestamp>().unwrap(), time);
+            prop_assert_eq!(Timestamp::parse_utc(&time.to_string()).unwrap(), time);
+        }
+
+        #[test]
+        fn the_calendar_is_that_of_jiff(micros in 0..=LAST) {
+            let time = Timestamp::from_micros(micros);
+            let theirs = jiff::Timestamp::from_microsecond(micros).unwrap();
+            prop_assert_eq!(time.to_string().parse::<jiff::Timestamp>().unwrap(), theirs);
+            prop_assert_eq!(Timestamp::parse_utc(&theirs.to_string()).unwrap(), time);
+        }
+
+        #[test]
+        fn any_text_is_read_or_refused(text in ".{0,40}") {
+            let _ = text.parse::<Timestamp>();
+        }
+    }
+}
