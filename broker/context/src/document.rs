@@ -1,0 +1,210 @@
+//! Context documents: JSON that names other documents, flattened into the objects that define
+//! terms, in their order.
+
+use std::collections::HashMap;
+use std::sync::{Arc, LazyLock};
+
+use serde_json::{Map, Value, json};
+use url::Url;
+
+use crate::ContextError;
+use crate::core_context::{CoreUrl, core_url};
+
+/// The deepest nesting of contexts that name contexts.
+const MAX_DEPTH: usize = 8;
+/// The most objects and nulls that one context may consist of.
+const MAX_PIECES: usize = 1000;
+/// The most terms that one context may define, over all its documents.
+const MAX_TERMS: usize = 20_000;
+/// The most references that are followed in one context.
+const MAX_REFERENCES: usize = 1000;
+
+/// What has been loaded: the value of the `@context` member by normalized address.
+pub(crate) type Documents = HashMap<String, Arc<Value>>;
+
+/// A part of a flattened context.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Piece<'a> {
+    /// `null`: what came before is forgotten.
+    Reset,
+    /// Definitions.
+    Object(&'a Map<String, Value>),
+}
+
+/// A context without references to others.
+#[derive(Debug, Default)]
+pub(crate) struct Flattened<'a> {
+    pub(crate) pieces: Vec<Piece<'a>>,
+    /// Whether the core context was named somewhere, so that a reader who follows the references
+    /// has it.
+    pub(crate) names_core: bool,
+}
+
+/// Why a context could not be flattened.
+#[derive(Debug)]
+pub(crate) enum Unresolved {
+    /// This document is needed first.
+    Missing(String),
+    /// No document will help.
+    Failed(ContextError),
+}
+
+impl From<ContextError> for Unresolved {
+    fn from(error: ContextError) -> Self {
+        Self::Failed(error)
+    }
+}
+
+/// Flattens the value of an `@context` member. References to the core context are taken out,
+/// since it always comes last and always wins.
+pub(crate) fn flatten<'a>(
+    root: &'a Value,
+    documents: &'a Documents,
+) -> Result<Flattened<'a>, Unresolved> {
+    let mut walk = Walk { documents, flattened: Flattened::default(), terms: 0, references: 0 };
+    walk.context(root, &mut Vec::new())?;
+    Ok(walk.flattened)
+}
+
+impl Flattened<'_> {
+    /// The pieces as one context document that refers to nothing.
+    pub(crate) fn to_document(&self) -> String {
+        let mut text = String::from("[");
+        for piece in &self.pieces {
+            if text.len() > 1 {
+                text.push(',');
+            }
+            match piece {
+                Piece::Reset => text.push_str("null"),
+                Piece::Object(definitions) => {
+                    text.push_str(&serde_json::to_string(definitions).unwrap_or_default());
+                }
+            }
+        }
+        text.push(']');
+        text
+    }
+}
+
+struct Walk<'a> {
+    documents: &'a Documents,
+    flattened: Flattened<'a>,
+    terms: usize,
+    references: usize,
+}
+
+impl<'a> Walk<'a> {
+    /// `path` holds the addresses of the documents that we are in, outermost first.
+    fn context(&mut self, value: &'a Value, path: &mut Vec<String>) -> Result<(), Unresolved> {
+        let Value::Array(elements) = value else { return self.element(value, path) };
+        for element in elements {
+            self.element(element, path)?;
+        }
+        Ok(())
+    }
+
+    fn element(&mut self, value: &'a Value, path: &mut Vec<String>) -> Result<(), Unresolved> {
+        match value {
+            Value::Null => self.push(Piece::Reset),
+            Value::Object(definitions) => {
+                self.terms += definitions.len();
+                if self.terms > MAX_TERMS {
+                    return Err(invalid(format!("it defines more than {MAX_TERMS} terms")));
+                }
+                self.push(Piece::Object(definitions))
+            }
+            Value::String(reference) => self.reference(reference, path),
+            Value::Bool(_) | Value::Number(_) | Value::Array(_) => {
+                Err(invalid("a context is a URL, an object, null, or an array of these"))
+            }
+        }
+    }
+
+    fn push(&mut self, piece: Piece<'a>) -> Result<(), Unresolved> {
+        if self.flattened.pieces.len() >= MAX_PIECES {
+            return Err(invalid(format!("it consists of more than {MAX_PIECES} contexts")));
+        }
+        self.flattened.pieces.push(piece);
+        Ok(())
+    }
+
+    fn reference(&mut self, text: &str, path: &mut Vec<String>) -> Result<(), Unresolved> {
+        self.references += 1;
+        if self.references > MAX_REFERENCES {
+            return Err(invalid(format!("it refers to contexts more than {MAX_REFERENCES} times")));
+        }
+        let address = address(text, path.last().map(String::as_str))?;
+        match core_url(&address) {
+            CoreUrl::Known => {
+                self.flattened.names_core = true;
+                return Ok(());
+            }
+            CoreUrl::Unknown => {
+                let reason = "there is no such version of the core context".to_owned();
+                return Err(ContextError::NotAvailable { url: address, reason }.into());
+            }
+            CoreUrl::Other => {}
+        }
+        if path.contains(&address) {
+            return Err(invalid(format!("{address} refers to itself")));
+        }
+        if path.len() >= MAX_DEPTH {
+            return Err(invalid(format!("contexts are nested deeper than {MAX_DEPTH}")));
+        }
+        let document: &'a Value = match self.documents.get(&address) {
+            Some(document) => document,
+            None if address == DATA_INTEGRITY_URL => &DATA_INTEGRITY,
+            None => return Err(Unresolved::Missing(address)),
+        };
+        path.push(address);
+        self.context(document, path)?;
+        path.pop();
+        Ok(())
+    }
+}
+
+fn invalid(reason: impl Into<String>) -> Unresolved {
+    Unresolved::Failed(ContextError::Invalid(reason.into()))
+}
+
+/// The normalized address of a document: an absolute URL without a fragment.
+pub(crate) fn address(text: &str, base: Option<&str>) -> Result<String, ContextError> {
+    let refuse = || {
+        let shown: String = text.chars().take(120).collect();
+        ContextError::Invalid(format!("{shown:?} is no absolute URL"))
+    };
+    let mut url = match (Url::parse(text), base) {
+        (Ok(url), _) => url,
+        (Err(url::ParseError::RelativeUrlWithoutBase), Some(base)) => {
+            Url::parse(base).and_then(|base| base.join(text)).map_err(|_| refuse())?
+        }
+        (Err(_), _) => return Err(refuse()),
+    };
+    url.set_fragment(None);
+    Ok(url.into())
+}
+
+/// The `@context` member of a context document.
+pub(crate) fn context_of(text: &[u8]) -> Result<Arc<Value>, String> {
+    let document: Value =
+        serde_json::from_slice(text).map_err(|error| format!("it is no JSON: {error}"))?;
+    let Value::Object(mut members) = document else {
+        return Err("it is no JSON object".to_owned());
+    };
+    match members.remove("@context") {
+        Some(context) => Ok(Arc::new(context)),
+        None => Err("it has no @context member".to_owned()),
+    }
+}
+
+/// The context that the core context names for proofs. It stands here because a broker without
+/// internet has to know it, and with its two outer terms only, because the scoped contexts behind
+/// them are for what is inside a proof, which is kept as it came.
+const DATA_INTEGRITY_URL: &str = "https://w3id.org/security/data-integrity/v2";
+
+static DATA_INTEGRITY: LazyLock<Value> = LazyLock::new(|| {
+    json!({
+        "DataIntegrityProof": "https://w3id.org/security#DataIntegrityProof",
+        "proof": {"@id": "https://w3id.org/security#proof", "@type": "@id", "@container": "@graph"}
+    })
+});

@@ -1,0 +1,29 @@
+//! `@context` in, compiled terms out: expand, compact, cache, pinned contexts.
+//!
+//! NGSI-LD bodies are a profile of JSON-LD whose members have known shapes, so a context is
+//! compiled once into a map and a reverse map, expansion is one walk over the body, and
+//! compaction copies slices. Nothing here keeps entities or knows of HTTP requests; fetching a
+//! context goes through [`musubi_outbound`].
+
+mod compile;
+mod context;
+mod contexts;
+mod core_context;
+mod document;
+mod error;
+mod expand;
+#[cfg(test)]
+mod generated;
+mod keyword;
+mod pinned;
+mod render;
+mod table;
+mod term;
+
+pub use context::{Context, ContextSource};
+pub use contexts::{ContextReference, Contexts, ContextsOptions};
+pub use core_context::CORE_CONTEXT_URL;
+pub use error::{ContextError, InvalidBody};
+pub use expand::{expand_attribute, expand_entity, expand_fragment, expand_simplified_fragment};
+pub use render::{Form, Representation, render_entity};
+pub use term::Coercion;

@@ -1,0 +1,162 @@
+//! Rendering: from an entity to the bytes that a client reads.
+//!
+//! This is the hot path of reading: values are slices that are copied, names are looked up in the
+//! reader's context, and nothing is allocated but the output.
+
+use musubi_model::{AttrName, Attribute, Entity, Instance, TypeName};
+
+use crate::Context;
+use crate::expand::sealed_member;
+
+mod instance;
+mod writer;
+
+use writer::Writer;
+
+/// The three forms of CIM 009, clauses 4.5.2.2, 4.5.2.3 and 4.5.4.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Form {
+    /// Everything, with every `type`.
+    #[default]
+    Normalized,
+    /// Everything, without what can be inferred.
+    Concise,
+    /// Keys and values.
+    Simplified,
+}
+
+/// How an entity is to look.
+#[derive(Clone, Debug, Default)]
+pub struct Representation {
+    /// The form.
+    pub form: Form,
+    /// Whether `createdAt`, `modifiedAt` and `expiresAt` are shown.
+    pub system_attributes: bool,
+    /// Only these attributes, if any are named.
+    pub attributes: Option<Vec<AttrName>>,
+    /// Whether each entity carries its `@context`, as in `application/ld+json`.
+    pub context_member: bool,
+}
+
+/// Appends the entity to `out` as JSON.
+pub fn render_entity(
+    out: &mut Vec<u8>,
+    entity: &Entity,
+    context: &Context,
+    representation: &Representation,
+) {
+    let mut rendering = Rendering {
+        writer: Writer::new(out, context),
+        form: representation.form,
+        system_attributes: representation.system_attributes,
+    };
+    rendering.entity(entity, representation);
+}
+
+/// One entity being written.
+struct Rendering<'o, 'c> {
+    writer: Writer<'o, 'c>,
+    form: Form,
+    system_attributes: bool,
+}
+
+impl Rendering<'_, '_> {
+    fn entity(&mut self, entity: &Entity, representation: &Representation) {
+        self.writer.raw("{\"id\":");
+        self.writer.string(entity.id.as_str());
+        self.writer.raw(",\"type\":");
+        self.types(&entity.types);
+        match entity.scopes.as_slice() {
+            [] => {}
+            [scope] => {
+                self.writer.raw(",\"scope\":");
+                self.writer.string(scope.as_str());
+            }
+            scopes => {
+                self.writer.raw(",\"scope\":");
+                self.writer.array(scopes, |writer, scope| writer.string(scope.as_str()));
+            }
+        }
+        for attribute in &entity.attributes {
+            let is_shown = match &representation.attributes {
+                Some(names) => names.contains(&attribute.name),
+                None => true,
+            };
+            if is_shown {
+                self.attribute(attribute);
+            }
+        }
+        if self.system_attributes {
+            self.writer.time(",\"createdAt\":", entity.created_at);
+            self.writer.time(",\"modifiedAt\":", entity.modified_at);
+            if let Some(expires_at) = entity.expires_at {
+                self.writer.time(",\"expiresAt\":", expires_at);
+            }
+        }
+        if representation.context_member {
+            self.writer.raw(",\"@context\":");
+            self.writer.context_member();
+        }
+        self.writer.raw("}");
+    }
+
+    /// One type as a string, several as an array.
+    fn types(&mut self, types: &[TypeName]) {
+        match types {
+            [single] => self.writer.name(single.as_str()),
+            several => self.writer.array(several, |writer, name| writer.name(name.as_str())),
+        }
+    }
+
+    /// An attribute behind what is written already.
+    fn attribute(&mut self, attribute: &Attribute) {
+        self.writer.raw(",");
+        if let Some(member) = sealed_member(&attribute.name) {
+            self.sealed(member, attribute);
+            return;
+        }
+        self.writer.name(attribute.name.as_str());
+        self.writer.raw(":");
+        match (attribute.instances.as_slice(), self.form) {
+            ([single], Form::Concise) => self.concise_alone(single),
+            ([single], _) => self.instance(single),
+            (several, Form::Simplified) => self.datasets(several),
+            (several, Form::Normalized | Form::Concise) => {
+                self.writer.raw("[");
+                for (index, instance) in several.iter().enumerate() {
+                    if index > 0 {
+                        self.writer.raw(",");
+                    }
+                    self.instance(instance);
+                }
+                self.writer.raw("]");
+            }
+        }
+    }
+
+    fn instance(&mut self, instance: &Instance) {
+        match self.form {
+            Form::Normalized => self.normalized(instance),
+            Form::Concise => self.concise(instance),
+            Form::Simplified => self.simplified(&instance.value),
+        }
+    }
+
+    /// Several instances as keys and values: `{"dataset":{"@none":…,"urn:…":…}}`.
+    fn datasets(&mut self, instances: &[Instance]) {
+        self.writer.raw("{\"dataset\":{");
+        for (index, instance) in instances.iter().enumerate() {
+            if index > 0 {
+                self.writer.raw(",");
+            }
+            let dataset = instance.dataset_id().map_or("@none", |dataset| dataset.as_str());
+            self.writer.string(dataset);
+            self.writer.raw(":");
+            self.instance(instance);
+        }
+        self.writer.raw("}}");
+    }
+}
+
+#[cfg(test)]
+mod tests;
