@@ -1,0 +1,281 @@
+use geo::{BoundingRect, Intersects};
+use geo_types::{Coord, LineString, MultiPoint, MultiPolygon, Point, Polygon};
+use musubi_model::{
+    AttributeFragment, EntityFragment, FragmentValue, InstanceFragment, Json, Timestamp, Value,
+};
+use proptest::prelude::*;
+
+use super::*;
+use crate::test_terms::ExampleTerms;
+
+fn parse(georel: &str, geometry: &str, coordinates: &str) -> Result<GeoQuery, InvalidQuery> {
+    GeoQuery::parse(georel, geometry, coordinates, None, &ExampleTerms)
+}
+
+fn geometry(kind: &str, coordinates: &str) -> Geometry<f64> {
+    let text = format!("{{\"type\":\"{kind}\",\"coordinates\":{coordinates}}}");
+    parse_geometry(&Json::parse(&text).unwrap()).unwrap()
+}
+
+const HOLED: &str = "[[[0,0],[10,0],[10,10],[0,10],[0,0]],[[4,4],[6,4],[6,6],[4,6],[4,4]]]";
+
+#[test]
+fn a_geometry_matches_or_not() {
+    let check = |query: (&str, &str, &str), target: (&str, &str), expected: bool| {
+        let parsed = parse(query.0, query.1, query.2).unwrap();
+        let target = geometry(target.0, target.1);
+        assert_eq!(parsed.matches_geometry(&target), expected, "{query:?} {target:?}");
+        if let (true, Some(bounds)) = (expected, parsed.bounding_rect()) {
+            assert!(bounds.intersects(&target.bounding_rect().unwrap()), "{query:?} {bounds:?}");
+        }
+    };
+    // 111,319.49 metres per degree along the equator.
+    let most = |metres: &'static str| (metres, "Point", "[0,0]");
+    check(most("near;maxDistance==111320"), ("Point", "[1,0]"), true);
+    check(most("near;maxDistance==111319"), ("Point", "[1,0]"), false);
+    check(most("near;minDistance==111319"), ("Point", "[1,0]"), true);
+    check(most("near;minDistance==111320"), ("Point", "[1,0]"), false);
+    check(most("near;maxDistance==111320"), ("MultiPoint", "[[50,50],[1,0]]"), true);
+    check(most("near;maxDistance==111320"), ("LineString", "[[1,-5],[1,5]]"), true);
+    check(most("near;maxDistance==111300"), ("LineString", "[[1,-5],[1,5]]"), false);
+    check(
+        most("near;maxDistance==1"),
+        ("Polygon", "[[[-1,-1],[1,-1],[1,1],[-1,1],[-1,-1]]]"),
+        true,
+    );
+    // From one side of the antimeridian to the other.
+    check(("near;maxDistance==30000", "Point", "[179.9,0]"), ("Point", "[-179.9,0]"), true);
+    check(
+        ("near;maxDistance==30000", "Point", "[179.9,0]"),
+        ("LineString", "[[-179.9,-1],[-179.9,1]]"),
+        true,
+    );
+    check(
+        ("near;maxDistance==10000", "Point", "[179.9,0]"),
+        ("LineString", "[[-179.9,-1],[-179.9,1]]"),
+        false,
+    );
+    // Over a pole.
+    check(("near;maxDistance==30000", "Point", "[0,89.9]"), ("Point", "[180,89.9]"), true);
+    // Distances are to the reference, not to one of its positions.
+    check(
+        ("near;maxDistance==2000", "LineString", "[[0,60],[10,60]]"),
+        ("Point", "[10,60.009]"),
+        true,
+    );
+    check(
+        ("near;maxDistance==2000", "LineString", "[[0,61],[10,61]]"),
+        ("Point", "[10,60.009]"),
+        false,
+    );
+    check(
+        ("near;maxDistance==20000", "Point", "[0,85]"),
+        ("LineString", "[[0,85.6],[1,85]]"),
+        true,
+    );
+    check(
+        ("near;maxDistance==5000", "Point", "[0,85]"),
+        ("LineString", "[[0,85.6],[1,85]]"),
+        false,
+    );
+    check(("within", "Polygon", HOLED), ("Point", "[2,2]"), true);
+    check(("within", "Polygon", HOLED), ("Point", "[5,5]"), false);
+    check(("within", "Polygon", HOLED), ("Point", "[0,0]"), true);
+    check(("within", "Polygon", HOLED), ("Point", "[11,5]"), false);
+    check(("within", "Polygon", HOLED), ("LineString", "[[1,1],[9,1]]"), true);
+    check(("within", "Polygon", HOLED), ("LineString", "[[1,5],[9,5]]"), false);
+    check(("within", "Polygon", HOLED), ("Polygon", "[[[1,1],[2,1],[2,2],[1,1]]]"), true);
+    check(("within", "Polygon", HOLED), ("Polygon", "[[[1,1],[9,1],[9,9],[1,9],[1,1]]]"), false);
+    check(("within", "Polygon", HOLED), ("MultiPoint", "[[1,1],[20,1]]"), false);
+    check(
+        ("within", "MultiPolygon", "[[[[0,0],[1,0],[1,1],[0,0]]],[[[5,5],[6,5],[6,6],[5,5]]]]"),
+        ("Point", "[5.9,5.5]"),
+        true,
+    );
+    check(("within", "Point", "[1,1]"), ("Point", "[1,1]"), true);
+    check(("within", "LineString", "[[0,0],[2,2]]"), ("Point", "[1,1]"), true);
+}
+
+#[test]
+fn what_is_no_geo_query_is_refused() {
+    let check = |query: (&str, &str, &str), parameter: &str, reason: &str| {
+        let refusal = parse(query.0, query.1, query.2).unwrap_err();
+        assert_eq!(refusal.parameter, parameter, "{query:?}");
+        assert!(refusal.reason.contains(reason), "{query:?}: {}", refusal.reason);
+    };
+    let point = |georel: &'static str| (georel, "Point", "[8,40]");
+    check(point("near"), "georel", "was expected");
+    check(point("touches"), "georel", "was expected");
+    check(point(""), "georel", "was expected");
+    check(point("near;distance==5"), "georel", "was expected");
+    check(point("near;maxDistance=5"), "georel", "was expected");
+    for georel in ["contains", "intersects", "equals", "disjoint", "overlaps"] {
+        check(point(georel), "georel", &format!("the relation {georel} is not supported; near"));
+    }
+    for number in ["0", "-100", "inf", "1e400", "NaN", "", "5;minDistance==1", "\"5\"", "5m"] {
+        let georel = format!("near;maxDistance=={number}");
+        check((&georel, "Point", "[8,40]"), "georel", "greater than 0");
+    }
+    check(("within", "GeometryCollection", "[]"), "geometry", "one of Point, MultiPoint");
+    check(("within", "Point", "8,40"), "coordinates", "the end of the text was expected");
+    check(("within", "Point", "{}"), "coordinates", "an array was expected");
+    check(("within", "Point", "[8]"), "coordinates", "a position is an array");
+    check(("within", "Point", "[8,95]"), "coordinates", "the latitude 95");
+    check(
+        ("within", "Polygon", "[[[0,0],[2,2],[2,0],[0,2],[0,0]]]"),
+        "coordinates",
+        "crosses itself",
+    );
+    let many = format!("[{}]", vec!["[0,0]"; 2_001].join(","));
+    check(("within", "MultiPoint", &many), "coordinates", "at most 2000 positions");
+    let refusal = GeoQuery::parse("within", "Point", "[0,0]", Some("a:b c"), &ExampleTerms);
+    assert_eq!(refusal.unwrap_err().parameter, "geoproperty");
+}
+
+#[test]
+fn an_entity_matches_by_any_instance_of_the_geo_property() {
+    let instance = |kind, dataset: Option<&str>, text: &str| InstanceFragment {
+        value: Some(FragmentValue::Typed(Value { kind, json: Json::parse(text).unwrap() })),
+        dataset_id: dataset.map(|dataset| dataset.parse().unwrap()),
+        ..InstanceFragment::default()
+    };
+    let point = |x: f64| format!("{{\"type\":\"Point\",\"coordinates\":[{x},0]}}");
+    let entity = |property: &str, instances: Vec<InstanceFragment>| {
+        let attribute = AttributeFragment {
+            name: property.parse().unwrap(),
+            instances: instances.into_iter().collect(),
+        };
+        let fragment = EntityFragment {
+            id: Some("urn:a:b".parse().unwrap()),
+            types: vec!["urn:t".parse().unwrap()],
+            attributes: vec![attribute],
+            ..EntityFragment::default()
+        };
+        Entity::create(fragment, Timestamp::EPOCH).unwrap()
+    };
+    let location = "https://uri.etsi.org/ngsi-ld/location";
+    let query = parse("near;maxDistance==1000", "Point", "[5,0]").unwrap();
+    let geo = AttributeType::GeoProperty;
+    let far_and_near =
+        vec![instance(geo, None, &point(50.0)), instance(geo, Some("urn:d"), &point(5.0))];
+    assert!(query.matches(&entity(location, far_and_near)));
+    assert!(!query.matches(&entity(location, vec![instance(geo, None, &point(50.0))])));
+    let plain = instance(AttributeType::Property, None, &point(5.0));
+    assert!(!query.matches(&entity(location, vec![plain])));
+    let elsewhere = entity("https://example.org/space", vec![instance(geo, None, &point(5.0))]);
+    assert!(!query.matches(&elsewhere));
+    let named = GeoQuery::parse("within", "Point", "[5,0]", Some("space"), &ExampleTerms).unwrap();
+    assert!(named.matches(&elsewhere));
+}
+
+#[test]
+fn the_box_of_a_query_is_tight_where_it_can_be() {
+    let bounds = |georel: &str, coordinates: &str| {
+        parse(georel, "Point", coordinates).unwrap().bounding_rect()
+    };
+    let near = bounds("near;maxDistance==1000", "[139.7,35.6]").unwrap();
+    assert!(near.width() < 0.03 && near.height() < 0.02, "{near:?}");
+    assert_eq!(bounds("near;minDistance==1000", "[139.7,35.6]"), None);
+    assert_eq!(bounds("near;maxDistance==20000000", "[139.7,35.6]"), None);
+    let pole = bounds("near;maxDistance==30000", "[0,89.9]").unwrap();
+    assert_eq!((pole.min().x, pole.max().x, pole.max().y), (-180.0, 180.0, 90.0));
+    let antimeridian = bounds("near;maxDistance==30000", "[179.9,0]").unwrap();
+    assert_eq!((antimeridian.min().x, antimeridian.max().x), (-180.0, 180.0));
+    assert!(antimeridian.height() < 1.0);
+}
+
+fn any_position() -> impl Strategy<Value = Coord<f64>> {
+    prop_oneof![
+        (-180.0..=180.0, -90.0..=90.0),
+        (170.0..=180.0, -10.0..=10.0),
+        (-180.0..=-170.0, -10.0..=10.0),
+        (-180.0..=180.0, 80.0..=90.0),
+        (0.0..=5.0, 0.0..=5.0),
+    ]
+    .prop_map(|(x, y)| Coord { x, y })
+}
+
+/// Positions on a small grid, so that geometries touch and share sides.
+fn grid_position() -> impl Strategy<Value = Coord<f64>> {
+    (0..5_i32, 0..5_i32).prop_map(|(x, y)| Coord { x: x.into(), y: y.into() })
+}
+
+fn any_geometry(position: BoxedStrategy<Coord<f64>>) -> impl Strategy<Value = Geometry<f64>> {
+    let several = prop::collection::vec(position.clone(), 3..6);
+    prop_oneof![
+        3 => position.prop_map(|place| Point(place).into()),
+        1 => several.clone().prop_map(|places| {
+            Geometry::from(MultiPoint(places.into_iter().map(Point).collect()))
+        }),
+        2 => several.clone().prop_map(|places| LineString(places).into()),
+        2 => several.clone().prop_map(|places| Polygon::new(LineString(places), vec![]).into()),
+        1 => prop::collection::vec(several, 1..3).prop_map(|rings| {
+            let polygon = |places| Polygon::new(LineString(places), vec![]);
+            MultiPolygon(rings.into_iter().map(polygon).collect()).into()
+        }),
+    ]
+}
+
+fn any_relation() -> impl Strategy<Value = GeoRelation> {
+    let metres = prop_oneof![1.0..1e4, 1e4..1e6, 1e6..2.1e7];
+    prop_oneof![
+        4 => metres.clone().prop_map(GeoRelation::NearAtMost),
+        1 => metres.prop_map(GeoRelation::NearAtLeast),
+        2 => Just(GeoRelation::Within),
+    ]
+}
+
+fn any_query(position: BoxedStrategy<Coord<f64>>) -> impl Strategy<Value = GeoQuery> {
+    (any_relation(), any_geometry(position)).prop_map(|(relation, geometry)| GeoQuery {
+        property: "urn:location".parse().unwrap(),
+        relation,
+        geometry,
+    })
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(1_000))]
+
+    #[test]
+    fn the_box_never_excludes_what_matches(
+        query in any_query(any_position().boxed()), target in any_geometry(any_position().boxed())
+    ) {
+        let outside = query
+            .bounding_rect()
+            .is_some_and(|bounds| !bounds.intersects(&target.bounding_rect().unwrap()));
+        if outside {
+            prop_assert!(!query.matches_geometry(&target));
+            // Not by the shortcut alone.
+            if let GeoRelation::NearAtMost(metres) = query.relation {
+                prop_assert!(distance::metres(&query.geometry, &target) > metres);
+            }
+        }
+    }
+
+    #[test]
+    fn a_distance_is_the_same_both_ways_and_no_longer_than_between_corners(
+        one in any_geometry(any_position().boxed()), other in any_geometry(any_position().boxed())
+    ) {
+        use geo::{CoordsIter, Distance, Geodesic};
+        let metres = distance::metres(&one, &other);
+        let back = distance::metres(&other, &one);
+        prop_assert!((metres - back).abs() <= 1e-6 * metres.max(1.0), "{metres} {back}");
+        let corners = one.coords_iter().flat_map(|a| other.coords_iter().map(move |b| (a, b)));
+        let shortest = corners.map(|(a, b)| Geodesic.distance(Point(a), Point(b))).fold(f64::INFINITY, f64::min);
+        // The sphere on which the nearest places are looked for is not the ellipsoid.
+        prop_assert!(metres <= shortest * 1.012 + 1e-6, "{metres} {shortest}");
+    }
+
+    #[test]
+    fn any_two_geometries_can_be_compared(
+        query in any_query(grid_position().boxed()), target in any_geometry(grid_position().boxed())
+    ) {
+        let _ = query.matches_geometry(&target);
+    }
+
+    #[test]
+    fn a_query_survives_its_binary_form(query in any_query(any_position().boxed())) {
+        let bytes = postcard::to_stdvec(&query).unwrap();
+        prop_assert_eq!(postcard::from_bytes::<GeoQuery>(&bytes).unwrap(), query);
+    }
+}

@@ -1,0 +1,28 @@
+//! The query languages: from text, by way of a syntax tree, to meaning.
+//!
+//! [`Filter::matches`] defines what a query means; a store may evaluate it in any other way that
+//! gives the same answer. Nothing here does IO or knows of a store. Names in the trees are
+//! expanded: each parser takes a function that turns a term into its IRI.
+
+mod cursor;
+mod entity_query;
+mod error;
+mod filter;
+mod geo_query;
+mod path;
+mod pattern;
+mod q;
+mod scope_query;
+#[cfg(test)]
+mod test_terms;
+mod type_selection;
+
+pub use entity_query::{EntityQuery, Start};
+pub use error::{InvalidQuery, Terms};
+pub use filter::Filter;
+pub use geo_query::{GeoQuery, GeoRelation};
+pub use path::AttributePath;
+pub use pattern::{InvalidPattern, Pattern};
+pub use q::{Comparison, Literal, Query};
+pub use scope_query::ScopeQuery;
+pub use type_selection::TypeSelection;

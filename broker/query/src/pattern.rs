@@ -1,0 +1,136 @@
+//! Regular expressions in queries.
+
+use std::fmt;
+
+use regex::{Regex, RegexBuilder};
+use serde::{Deserialize, Serialize};
+
+/// A regular expression, matched anywhere in a text unless it is anchored. Matching takes time
+/// linear in the text, whatever the expression. Two patterns are equal if their texts are.
+#[derive(Clone, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct Pattern(Regex);
+
+/// Why a text is no pattern.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("not a usable regular expression: {0}")]
+pub struct InvalidPattern(String);
+
+impl Pattern {
+    /// The most memory that a compiled pattern takes, in bytes. `x{1000}{1000}` is refused.
+    pub const MAX_COMPILED_BYTES: usize = 1 << 20;
+
+    /// Compiles a pattern.
+    ///
+    /// # Errors
+    ///
+    /// [`InvalidPattern`] if the text is no regular expression, or if it would take more than
+    /// [`MAX_COMPILED_BYTES`](Self::MAX_COMPILED_BYTES).
+    pub fn new(text: &str) -> Result<Self, InvalidPattern> {
+        RegexBuilder::new(text)
+            .size_limit(Self::MAX_COMPILED_BYTES)
+            .dfa_size_limit(Self::MAX_COMPILED_BYTES)
+            .build()
+            .map(Self)
+            .map_err(|error| InvalidPattern(reason(&error)))
+    }
+
+    /// The pattern of texts that begin so.
+    ///
+    /// # Errors
+    ///
+    /// [`InvalidPattern`] if the text is too long.
+    pub fn prefix(text: &str) -> Result<Self, InvalidPattern> {
+        Self::new(&format!("^{}", regex::escape(text)))
+    }
+
+    /// The text of the pattern.
+    pub fn as_str(&self) -> &str {
+        self.0.as_str()
+    }
+
+    /// Whether the pattern is found in the text.
+    pub fn is_match(&self, text: &str) -> bool {
+        self.0.is_match(text)
+    }
+}
+
+/// The reason alone, on one line: the drawing that the library adds does not fit into a sentence.
+fn reason(error: &regex::Error) -> String {
+    if matches!(error, regex::Error::CompiledTooBig(_)) {
+        return "it is too large".to_owned();
+    }
+    let text = error.to_string();
+    text.lines().last().unwrap_or_default().trim_start_matches("error: ").to_owned()
+}
+
+impl PartialEq for Pattern {
+    fn eq(&self, other: &Self) -> bool {
+        self.as_str() == other.as_str()
+    }
+}
+
+impl Eq for Pattern {}
+
+impl fmt::Debug for Pattern {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Debug::fmt(self.as_str(), f)
+    }
+}
+
+impl TryFrom<String> for Pattern {
+    type Error = InvalidPattern;
+
+    fn try_from(text: String) -> Result<Self, Self::Error> {
+        Self::new(&text)
+    }
+}
+
+impl std::str::FromStr for Pattern {
+    type Err = InvalidPattern;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        Self::new(text)
+    }
+}
+
+impl From<Pattern> for String {
+    fn from(pattern: Pattern) -> Self {
+        pattern.as_str().to_owned()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_hostile_pattern_is_refused_with_a_reason() {
+        let check = |text: &str, reason: &str| {
+            assert_eq!(
+                Pattern::new(text).unwrap_err().to_string(),
+                format!("not a usable regular expression: {reason}")
+            );
+        };
+        check("(", "unclosed group");
+        check("\\w{1000}{1000}", "it is too large");
+        let deep = "(".repeat(1_000) + &")".repeat(1_000);
+        assert!(Pattern::new(&deep).is_err());
+    }
+
+    #[test]
+    fn a_pattern_is_found_anywhere_and_kept_as_its_text() {
+        let pattern = Pattern::new("^urn:.*:1$").unwrap();
+        assert!(pattern.is_match("urn:ngsi-ld:Shelter:1"));
+        assert!(!pattern.is_match("urn:ngsi-ld:Shelter:12"));
+        let bytes = postcard::to_stdvec(&pattern).unwrap();
+        assert_eq!(postcard::from_bytes::<Pattern>(&bytes).unwrap(), pattern);
+        assert!(serde_json::from_str::<Pattern>("\"(\"").is_err());
+    }
+
+    #[test]
+    fn matching_takes_linear_time() {
+        let pattern = Pattern::new("^(a+)+$").unwrap();
+        assert!(!pattern.is_match(&("a".repeat(100_000) + "b")));
+    }
+}

@@ -1,0 +1,144 @@
+//! The query language `q` (CIM 009, clause 4.9).
+//!
+//! ```text
+//! q     = and *( "|" and )                 ";" binds tighter than "|"
+//! and   = atom *( ";" atom )
+//! atom  = "(" q ")" / "!" path / path / path cmp value
+//! path  = name *( "." name ) [ "[" member *( "." member ) "]" ]
+//! value = number / "text" / true / false / date and time / date / time / URI
+//!       / value ".." value / value *( "," value )              the last two for == and != alone
+//! ```
+//!
+//! A path names a value in each instance of an attribute, whatever its data set; a comparison
+//! holds if it holds for one of them. Where there is no value, no comparison holds, `!=` neither.
+
+use musubi_model::{AttrName, Entity};
+use serde::{Deserialize, Serialize};
+
+use crate::{AttributePath, InvalidQuery, Pattern, Terms};
+
+mod evaluate;
+mod parse;
+
+/// A query on the attributes of an entity.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub enum Query {
+    /// All of these hold (`;`).
+    And(Vec<Query>),
+    /// One of these holds (`|`).
+    Or(Vec<Query>),
+    /// There is such a value (`path`), or there is none (`!path`).
+    Exists {
+        /// What to look for.
+        path: AttributePath,
+        /// Whether it has to be there.
+        expected: bool,
+    },
+    /// A value at the path stands in this relation.
+    Compare {
+        /// What to look at.
+        path: AttributePath,
+        /// What is asked of it.
+        comparison: Comparison,
+    },
+}
+
+/// What a comparison asks of a value.
+///
+/// Values of different types are unequal and have no order. Texts are ordered by code point,
+/// times by the moment that they mean. A relationship knows only `==` and `!=`. A language
+/// property without a language has all its texts as its value; it equals a text if one of them
+/// does, and is unequal to it if none does. Patterns are for texts alone: neither `~=` nor `!~=`
+/// holds for anything else.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub enum Comparison {
+    /// `==`: equal to one of these values, or within one of these ranges. For an array, one of
+    /// its elements is.
+    Equal(Vec<Literal>),
+    /// `!=`: not so.
+    NotEqual(Vec<Literal>),
+    /// `>`.
+    Greater(Literal),
+    /// `>=`.
+    GreaterOrEqual(Literal),
+    /// `<`.
+    Less(Literal),
+    /// `<=`.
+    LessOrEqual(Literal),
+    /// `~=`: a text in which the pattern is found.
+    Like(Pattern),
+    /// `!~=`: a text in which it is not.
+    NotLike(Pattern),
+}
+
+/// A value in a query.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub enum Literal {
+    /// A number.
+    Number(f64),
+    /// A quoted text, or an unquoted URI or word. Compared with the target of a relationship, or
+    /// with the expanded terms of a vocabulary property, it is a URI.
+    Text(String),
+    /// `true` or `false`.
+    Boolean(bool),
+    /// A date and time, a date or a time of day, as it was written.
+    Time(String),
+    /// From the first to the second, both included.
+    Range(Box<Literal>, Box<Literal>),
+}
+
+impl Query {
+    /// The longest text of a query, in bytes.
+    pub const MAX_BYTES: usize = crate::cursor::MAX_BYTES;
+
+    /// The deepest nesting of parentheses.
+    pub const MAX_DEPTH: usize = 64;
+
+    /// The most regular expressions in a query.
+    pub const MAX_PATTERNS: usize = 16;
+
+    /// Reads a query. Values are taken as they are written: a term of a vocabulary property is
+    /// compared expanded, so the query has to have its URI.
+    ///
+    /// # Errors
+    ///
+    /// [`InvalidQuery`] if the text is not of the language, is longer than
+    /// [`MAX_BYTES`](Self::MAX_BYTES), nests deeper than [`MAX_DEPTH`](Self::MAX_DEPTH), has more
+    /// than [`MAX_PATTERNS`](Self::MAX_PATTERNS) regular expressions or one that is malformed or
+    /// too large, or looks into linked entities (`rel{…}`), which is not supported.
+    pub fn parse(text: &str, terms: &dyn Terms) -> Result<Self, InvalidQuery> {
+        parse::query(text, terms, &[])
+    }
+
+    /// Reads a query as [`parse`](Self::parse) does, but expands the texts that are compared with
+    /// these attributes, as the parameter `expandValues` asks for: each becomes what the
+    /// vocabulary of the context makes of it.
+    ///
+    /// # Errors
+    ///
+    /// [`InvalidQuery`] as for [`parse`](Self::parse).
+    pub fn parse_expanding(
+        text: &str,
+        terms: &dyn Terms,
+        expand_values: &[AttrName],
+    ) -> Result<Self, InvalidQuery> {
+        parse::query(text, terms, expand_values)
+    }
+
+    /// Whether `entity` satisfies this query.
+    pub fn matches(&self, entity: &Entity) -> bool {
+        match self {
+            Self::And(queries) => queries.iter().all(|query| query.matches(entity)),
+            Self::Or(queries) => queries.iter().any(|query| query.matches(entity)),
+            Self::Exists { path, expected } => {
+                evaluate::any_value(path, entity, &mut |_| true) == *expected
+            }
+            Self::Compare { path, comparison } => {
+                evaluate::any_value(path, entity, &mut |found| found.satisfies(comparison))
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

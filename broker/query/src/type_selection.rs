@@ -1,0 +1,117 @@
+//! The type selection language (CIM 009, clause 4.17).
+
+use musubi_model::TypeName;
+use serde::{Deserialize, Serialize};
+
+use crate::cursor::Cursor;
+use crate::{InvalidQuery, Terms};
+
+/// A condition on an entity's types: a disjunction of conjunctions.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TypeSelection {
+    /// One of these groups has to hold; in a group, the entity has to have every type.
+    pub any_of: Vec<Vec<TypeName>>,
+}
+
+impl TypeSelection {
+    /// Reads a type selection: types or groups `(Home;Vehicle)`, separated by `,` or `|`. A type
+    /// is a term of the context or an absolute URI.
+    ///
+    /// # Errors
+    ///
+    /// [`InvalidQuery`] if the text is not of the language, or longer than 16 KiB.
+    pub fn parse(text: &str, terms: &dyn Terms) -> Result<Self, InvalidQuery> {
+        let mut cursor = Cursor::new("type", text)?;
+        let mut any_of = Vec::new();
+        loop {
+            cursor.skip_spaces();
+            any_of.push(group(&mut cursor, terms)?);
+            cursor.skip_spaces();
+            if cursor.at_end() {
+                return Ok(Self { any_of });
+            }
+            if !cursor.eat(",") && !cursor.eat("|") {
+                return Err(match cursor.peek() {
+                    Some(';') => cursor.error("types joined by ';' stand in parentheses"),
+                    _ => cursor.error("',' or '|' was expected"),
+                });
+            }
+        }
+    }
+
+    /// Whether an entity of these types satisfies this condition.
+    pub fn matches(&self, types: &[TypeName]) -> bool {
+        self.any_of.iter().any(|group| group.iter().all(|wanted| types.contains(wanted)))
+    }
+}
+
+fn group(cursor: &mut Cursor<'_>, terms: &dyn Terms) -> Result<Vec<TypeName>, InvalidQuery> {
+    if !cursor.eat("(") {
+        return Ok(vec![name(cursor, terms)?]);
+    }
+    let mut group = Vec::new();
+    loop {
+        cursor.skip_spaces();
+        group.push(name(cursor, terms)?);
+        cursor.skip_spaces();
+        if cursor.eat(")") {
+            return Ok(group);
+        }
+        if !cursor.eat(";") {
+            return Err(cursor.error("';' or ')' was expected"));
+        }
+    }
+}
+
+fn name(cursor: &mut Cursor<'_>, terms: &dyn Terms) -> Result<TypeName, InvalidQuery> {
+    let start = *cursor;
+    let term = cursor.take_while(|character| !",;|() ".contains(character));
+    if term.is_empty() {
+        return Err(cursor.error("a type was expected"));
+    }
+    terms.entity_type(term).map_err(|error| start.error(error.to_string()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::test_terms::ExampleTerms;
+
+    #[test]
+    fn a_selection_selects() {
+        let check = |selection: &str, types: &[&str], expected: bool| {
+            let types: Vec<TypeName> =
+                types.iter().map(|term| ExampleTerms.entity_type(term).unwrap()).collect();
+            let parsed = TypeSelection::parse(selection, &ExampleTerms).unwrap();
+            assert_eq!(parsed.matches(&types), expected, "{selection} {types:?}");
+        };
+        check("Building", &["Building"], true);
+        check("Building", &["House", "Building"], true);
+        check("Building", &["House"], false);
+        check("Building|House", &["House"], true);
+        check("Building,House", &["House"], true);
+        check("Building, House", &["House"], true);
+        check("(Home;Vehicle)", &["Home"], false);
+        check("(Home;Vehicle)", &["Vehicle", "Home"], true);
+        check("(Home;Vehicle)|Motorhome", &["Motorhome"], true);
+        check("Motorhome,(Home;Vehicle)", &["Motorhome"], true);
+        check("https://example.org/Home", &["Home"], true);
+        check("(Home)", &["Home"], true);
+    }
+
+    #[test]
+    fn what_is_no_selection_is_refused() {
+        let check = |selection: &str, expected: &str| {
+            let refusal = TypeSelection::parse(selection, &ExampleTerms).unwrap_err();
+            assert_eq!(format!("{} {}", refusal.at, refusal.reason), expected, "{selection}");
+        };
+        check("", "1 a type was expected");
+        check("A,", "3 a type was expected");
+        check("A;B", "2 types joined by ';' stand in parentheses");
+        check("(A;B", "5 ';' or ')' was expected");
+        check("(A|B)", "3 ';' or ')' was expected");
+        check("A)", "2 ',' or '|' was expected");
+        check("()", "2 a type was expected");
+        assert!(TypeSelection::parse(&"A,".repeat(20_000), &ExampleTerms).is_err());
+    }
+}
