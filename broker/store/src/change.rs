@@ -1,0 +1,45 @@
+//! The change log.
+
+use std::sync::Arc;
+
+use musubi_model::{Cause, EntityChange, Revision, Sequence, Tenant, Timestamp};
+use serde::{Deserialize, Serialize};
+
+use crate::RecordKind;
+
+/// One entry of the log. It suffices by itself: no reader has to look anything up.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Change {
+    /// Its place in the log: consecutive, from 1.
+    pub sequence: Sequence,
+    /// Whose change it is.
+    pub tenant: Tenant,
+    /// When, as the group said.
+    pub time: Timestamp,
+    /// Who brought it about.
+    pub cause: Cause,
+    /// What changed.
+    pub subject: Subject,
+}
+
+/// What a change is about.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Subject {
+    /// An entity.
+    Entity(EntityChange),
+    /// A record of a kind that is logged.
+    Record(RecordChange),
+}
+
+/// A record's change.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RecordChange {
+    /// What it is.
+    pub kind: RecordKind,
+    /// Which one.
+    pub key: String,
+    /// The revision that the write made.
+    pub revision: Revision,
+    /// The new value; none if the record was deleted.
+    pub value: Option<Arc<[u8]>>,
+}
