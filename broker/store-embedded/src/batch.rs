@@ -1,0 +1,275 @@
+//! A batch in the making: what groups do, on top of what earlier groups of the batch did.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use musubi_model::{
+    Entity, EntityChange, EntityId, Position, Revision, Sequence, Tenant, Timestamp,
+};
+use musubi_store::{
+    Change, Expect, Found, Group, Outcome, RecordChange, RecordKey, RecordWrite, Subject, Write,
+};
+
+use crate::codec::{self, Ceilings, RowError};
+use crate::engine::{Place, Rows};
+use crate::records::Stored;
+use crate::store::Resident;
+use crate::tables::SharedTable;
+
+/// Numbers of each kind that are reserved at a time, by one small row.
+const RESERVED: u64 = 65_536;
+
+/// The last number given out of each kind. Sequences have no gaps; revisions and positions may, so
+/// that they need not be written with every batch to be never given out twice.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Counters {
+    pub(crate) newest: Sequence,
+    pub(crate) revision: u64,
+    pub(crate) position: u64,
+    /// What the engine knows to be reserved.
+    pub(crate) ceilings: Ceilings,
+}
+
+/// What one group does, once it is durable.
+#[derive(Debug, Default)]
+pub(crate) struct Effects {
+    pub(crate) entities: Vec<(Tenant, EntityId, Option<Found>)>,
+    pub(crate) records: Vec<(RecordKey, Option<Stored>)>,
+    /// Changes with their sizes in bytes.
+    pub(crate) changes: Vec<(Arc<Change>, usize)>,
+}
+
+/// A batch in the making.
+pub(crate) struct Draft<'r> {
+    resident: &'r Resident,
+    counters: Counters,
+    rows: Rows,
+    tenants: HashMap<Tenant, TenantDraft>,
+    records: HashMap<RecordKey, Option<Stored>>,
+    effects: Vec<Effects>,
+    buffers: Buffers,
+}
+
+/// What rows are made in, one after another.
+#[derive(Debug, Default)]
+pub(crate) struct Buffers {
+    pub(crate) key: Vec<u8>,
+    pub(crate) row: Vec<u8>,
+    /// An entity's bytes; empty if it was deleted.
+    pub(crate) entity: Vec<u8>,
+}
+
+#[derive(Debug)]
+struct TenantDraft {
+    table: Option<SharedTable>,
+    entities: HashMap<EntityId, Option<Found>>,
+}
+
+/// Whose doing a change is, and when.
+#[derive(Clone, Debug)]
+struct Origin {
+    time: Timestamp,
+    cause: musubi_model::Cause,
+}
+
+impl<'r> Draft<'r> {
+    pub(crate) fn new(resident: &'r Resident, counters: Counters, rows: Rows) -> Self {
+        Self {
+            resident,
+            counters,
+            rows,
+            tenants: HashMap::new(),
+            records: HashMap::new(),
+            effects: Vec::new(),
+            buffers: Buffers::default(),
+        }
+    }
+
+    /// Adds a group, or refuses it.
+    pub(crate) fn add(&mut self, group: Group) -> Result<Outcome, RowError> {
+        if let Some(index) = self.first_refusal(&group) {
+            return Ok(Outcome::Refused(index));
+        }
+        let Group { time, cause, writes, records } = group;
+        let origin = Origin { time, cause };
+        let mut effects = Effects::default();
+        let mut revisions = Vec::with_capacity(writes.len() + records.len());
+        for write in writes {
+            revisions.push(self.write_entity(write, &origin, &mut effects)?);
+        }
+        for write in records {
+            revisions.push(self.write_record(write, &origin, &mut effects)?);
+        }
+        self.effects.push(effects);
+        Ok(Outcome::Committed { newest: self.counters.newest, revisions })
+    }
+
+    /// The rows, what they mean, and the counters behind them.
+    pub(crate) fn end(mut self) -> (Rows, Vec<Effects>, Counters) {
+        let Counters { revision, position, ceilings, .. } = self.counters;
+        if revision > ceilings.revision || position > ceilings.position {
+            let ceilings =
+                Ceilings { revision: revision + RESERVED, position: position + RESERVED };
+            if !self.rows.is_empty() {
+                self.rows.ceilings(&codec::ceilings_row(ceilings));
+                self.counters.ceilings = ceilings;
+            }
+        }
+        (self.rows, self.effects, self.counters)
+    }
+
+    fn first_refusal(&mut self, group: &Group) -> Option<usize> {
+        let holds = |expect: Expect, current: Option<Revision>| match expect {
+            Expect::Absent => current.is_none(),
+            Expect::At(revision) => current == Some(revision),
+            Expect::Any => true,
+        };
+        for (index, write) in group.writes.iter().enumerate() {
+            let is_open = write.expect == Expect::Any;
+            if !is_open && !holds(write.expect, self.entity(write).map(|found| found.revision)) {
+                return Some(index);
+            }
+        }
+        let refused = group.records.iter().position(|write| {
+            let current = self.record(&write.key).map(|(revision, _)| revision);
+            !holds(write.expect, current)
+        });
+        refused.map(|index| group.writes.len() + index)
+    }
+
+    fn entity(&mut self, write: &Write) -> Option<Found> {
+        if !self.tenants.contains_key(&write.tenant) {
+            let table = self.resident.tables.get(&write.tenant);
+            let draft = TenantDraft { table, entities: HashMap::new() };
+            self.tenants.insert(write.tenant.clone(), draft);
+        }
+        let draft = self.tenants.get(&write.tenant)?;
+        match draft.entities.get(&write.id) {
+            Some(found) => found.clone(),
+            None => draft.table.as_ref()?.read().get(&write.id).cloned(),
+        }
+    }
+
+    fn record(&self, key: &RecordKey) -> Option<Stored> {
+        match self.records.get(key) {
+            Some(stored) => stored.clone(),
+            None => self.resident.records.get(key),
+        }
+    }
+
+    fn write_entity(
+        &mut self,
+        write: Write,
+        origin: &Origin,
+        effects: &mut Effects,
+    ) -> Result<Revision, RowError> {
+        let old = self.entity(&write);
+        let revision = self.next_revision();
+        let Write { tenant, id, mut state, .. } = write;
+        if old.is_none() && state.is_none() {
+            return Ok(revision);
+        }
+        let position = match &old {
+            Some(found) => found.position,
+            None => self.next_position(),
+        };
+        if let Some(entity) = &mut state {
+            self.resident.interner.share(entity);
+        }
+        self.buffers.state(
+            &mut self.rows,
+            (&tenant, &id),
+            (revision, position),
+            state.as_deref(),
+        )?;
+        let before = old.as_ref().map(|found| &*found.entity);
+        let change = EntityChange::between(id.clone(), (revision, position), before, state.clone());
+        self.log(tenant.clone(), Subject::Entity(change), origin, effects)?;
+        let found = state.map(|entity| Found { position, revision, entity });
+        if let Some(draft) = self.tenants.get_mut(&tenant) {
+            draft.entities.insert(id.clone(), found.clone());
+        }
+        effects.entities.push((tenant, id, found));
+        Ok(revision)
+    }
+
+    fn write_record(
+        &mut self,
+        write: RecordWrite,
+        origin: &Origin,
+        effects: &mut Effects,
+    ) -> Result<Revision, RowError> {
+        let RecordWrite { key, value, .. } = write;
+        let revision = self.next_revision();
+        if value.is_none() && self.record(&key).is_none() {
+            return Ok(revision);
+        }
+        let row_key = codec::record_key(&key);
+        match &value {
+            Some(value) => {
+                self.rows.put(Place::Records, &row_key, &codec::record_row(revision, value));
+            }
+            None => self.rows.delete(Place::Records, &row_key),
+        }
+        if key.kind.is_logged() {
+            let (kind, name) = (key.kind, key.key.clone());
+            let change = RecordChange { kind, key: name, revision, value: value.clone() };
+            self.buffers.entity.clear();
+            self.log(key.tenant.clone(), Subject::Record(change), origin, effects)?;
+        }
+        let stored = value.map(|value| (revision, value));
+        self.records.insert(key.clone(), stored.clone());
+        effects.records.push((key, stored));
+        Ok(revision)
+    }
+
+    /// Adds a change to the log. The bytes of an after-image are in their buffer.
+    fn log(
+        &mut self,
+        tenant: Tenant,
+        subject: Subject,
+        origin: &Origin,
+        effects: &mut Effects,
+    ) -> Result<(), RowError> {
+        self.counters.newest.0 += 1;
+        let (sequence, time, cause) = (self.counters.newest, origin.time, origin.cause.clone());
+        let change = Change { sequence, tenant, time, cause, subject };
+        let Buffers { row, entity, .. } = &mut self.buffers;
+        codec::log_row(&change, entity, row)?;
+        self.rows.log(sequence, row);
+        effects.changes.push((Arc::new(change), row.len()));
+        Ok(())
+    }
+
+    fn next_revision(&mut self) -> Revision {
+        self.counters.revision += 1;
+        Revision(self.counters.revision)
+    }
+
+    fn next_position(&mut self) -> Position {
+        self.counters.position += 1;
+        Position(self.counters.position)
+    }
+}
+
+impl Buffers {
+    /// Writes an entity's state, or deletes it, and keeps the entity's bytes.
+    pub(crate) fn state(
+        &mut self,
+        rows: &mut Rows,
+        (tenant, id): (&Tenant, &EntityId),
+        numbers: (Revision, Position),
+        entity: Option<&Entity>,
+    ) -> Result<(), RowError> {
+        codec::state_key(tenant, id, &mut self.key);
+        if let Some(entity) = entity {
+            codec::entity_bytes(entity, &mut self.entity)?;
+            codec::state_row(numbers, &self.entity, &mut self.row);
+            rows.put(Place::State, &self.key, &self.row);
+        } else {
+            self.entity.clear();
+            rows.delete(Place::State, &self.key);
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,235 @@
+//! Rows and keys: how things stand in the engine.
+//!
+//! Every row begins with a byte that names its format. Numbers in keys are big-endian, so that the
+//! engine's order is theirs.
+
+use std::borrow::Cow;
+use std::sync::Arc;
+
+use musubi_model::{
+    AttrName, Cause, Entity, EntityChange, EntityId, Position, Revision, Sequence, Tenant,
+    Timestamp,
+};
+use musubi_store::{Change, Found, RecordChange, RecordKey, RecordKind, Subject};
+use serde::{Deserialize, Serialize};
+
+/// The format of every row.
+const FORMAT: u8 = 1;
+
+/// Why a row or a key cannot be read.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum RowError {
+    /// It is of another format.
+    #[error("the row has format {0:?}, and this version reads {FORMAT}")]
+    Format(Option<u8>),
+    /// It ends too early.
+    #[error("the row is too short")]
+    Short,
+    /// Its key says nothing.
+    #[error("the key is malformed")]
+    Key,
+    /// What it holds is malformed.
+    #[error("the row is malformed")]
+    Content(#[from] postcard::Error),
+}
+
+/// Makes `bytes` an entity as it stands in rows: encoded once, used in the state and in the log.
+pub(crate) fn entity_bytes(entity: &Entity, bytes: &mut Vec<u8>) -> Result<(), RowError> {
+    bytes.clear();
+    encode(entity, bytes)
+}
+
+/// Makes `key` the key of an entity's state.
+pub(crate) fn state_key(tenant: &Tenant, id: &EntityId, key: &mut Vec<u8>) {
+    key.clear();
+    key.extend_from_slice(tenant.as_str().as_bytes());
+    key.push(0);
+    key.extend_from_slice(id.as_str().as_bytes());
+}
+
+/// Makes `row` an entity's state.
+pub(crate) fn state_row(
+    (revision, position): (Revision, Position),
+    entity: &[u8],
+    row: &mut Vec<u8>,
+) {
+    row.clear();
+    row.push(FORMAT);
+    row.extend_from_slice(&revision.0.to_be_bytes());
+    row.extend_from_slice(&position.0.to_be_bytes());
+    row.extend_from_slice(entity);
+}
+
+/// Reads an entity's state.
+pub(crate) fn read_state(key: &[u8], row: &[u8]) -> Result<(Tenant, Found), RowError> {
+    let zero = key.iter().position(|byte| *byte == 0).ok_or(RowError::Key)?;
+    let tenant = key.get(..zero).ok_or(RowError::Key)?;
+    let tenant = text(tenant)?.parse().map_err(|_| RowError::Key)?;
+    let row = checked(row)?;
+    let (revision, row) = number(row)?;
+    let (position, row) = number(row)?;
+    let entity = Arc::new(postcard::from_bytes(row)?);
+    let found = Found { position: Position(position), revision: Revision(revision), entity };
+    Ok((tenant, found))
+}
+
+/// The key of a record.
+pub(crate) fn record_key(key: &RecordKey) -> Vec<u8> {
+    let (tenant, name) = (key.tenant.as_str().as_bytes(), key.key.as_bytes());
+    let mut bytes = Vec::with_capacity(2 + tenant.len() + name.len());
+    bytes.push(key.kind as u8);
+    bytes.extend_from_slice(tenant);
+    bytes.push(0);
+    bytes.extend_from_slice(name);
+    bytes
+}
+
+/// A record.
+pub(crate) fn record_row(revision: Revision, value: &[u8]) -> Vec<u8> {
+    let mut row = Vec::with_capacity(9 + value.len());
+    row.push(FORMAT);
+    row.extend_from_slice(&revision.0.to_be_bytes());
+    row.extend_from_slice(value);
+    row
+}
+
+/// Reads a record.
+pub(crate) fn read_record(
+    key: &[u8],
+    row: &[u8],
+) -> Result<(RecordKey, Revision, Arc<[u8]>), RowError> {
+    let (kind, key) = key.split_first().ok_or(RowError::Key)?;
+    let kind = RecordKind::ALL.into_iter().find(|known| *known as u8 == *kind);
+    let kind = kind.ok_or(RowError::Key)?;
+    let zero = key.iter().position(|byte| *byte == 0).ok_or(RowError::Key)?;
+    let (tenant, name) = key.split_at_checked(zero).ok_or(RowError::Key)?;
+    let tenant = text(tenant)?.parse().map_err(|_| RowError::Key)?;
+    let name = text(name.get(1..).ok_or(RowError::Key)?)?.to_owned();
+    let (revision, value) = number(checked(row)?)?;
+    Ok((RecordKey { kind, tenant, key: name }, Revision(revision), value.into()))
+}
+
+/// The key of a change.
+pub(crate) fn log_key(sequence: Sequence) -> [u8; 8] {
+    sequence.0.to_be_bytes()
+}
+
+/// The part of a change before the after-image, which follows it as the state has it.
+#[derive(Serialize, Deserialize)]
+struct Head<'a> {
+    tenant: Cow<'a, Tenant>,
+    time: Timestamp,
+    cause: Cow<'a, Cause>,
+    subject: HeadSubject<'a>,
+}
+
+#[derive(Serialize, Deserialize)]
+enum HeadSubject<'a> {
+    Entity {
+        id: Cow<'a, EntityId>,
+        revision: Revision,
+        position: Position,
+        before: Cow<'a, Option<Arc<Entity>>>,
+        changed: Cow<'a, [AttrName]>,
+        deleted: bool,
+    },
+    Record(Cow<'a, RecordChange>),
+}
+
+/// Makes `row` a change. `after` is the after-image of an entity's change as [`entity_bytes`] gave it, empty
+/// if there is none.
+pub(crate) fn log_row(change: &Change, after: &[u8], row: &mut Vec<u8>) -> Result<(), RowError> {
+    let subject = match &change.subject {
+        Subject::Entity(subject) => HeadSubject::Entity {
+            id: Cow::Borrowed(&subject.id),
+            revision: subject.revision,
+            position: subject.position,
+            before: Cow::Borrowed(&subject.before),
+            changed: Cow::Borrowed(&subject.changed),
+            deleted: subject.after.is_none(),
+        },
+        Subject::Record(subject) => HeadSubject::Record(Cow::Borrowed(subject)),
+    };
+    let head = Head {
+        tenant: Cow::Borrowed(&change.tenant),
+        time: change.time,
+        cause: Cow::Borrowed(&change.cause),
+        subject,
+    };
+    row.clear();
+    row.push(FORMAT);
+    encode(&head, row)?;
+    row.extend_from_slice(after);
+    Ok(())
+}
+
+/// Reads a change.
+pub(crate) fn read_log(key: &[u8], row: &[u8]) -> Result<Change, RowError> {
+    let (sequence, _) = number(key)?;
+    let (head, after): (Head<'_>, _) = postcard::take_from_bytes(checked(row)?)?;
+    let subject = match head.subject {
+        HeadSubject::Entity { id, revision, position, before, changed, deleted } => {
+            let after = if deleted { None } else { Some(Arc::new(postcard::from_bytes(after)?)) };
+            Subject::Entity(EntityChange {
+                id: id.into_owned(),
+                revision,
+                position,
+                before: before.into_owned(),
+                after,
+                changed: changed.into_owned(),
+            })
+        }
+        HeadSubject::Record(change) => Subject::Record(change.into_owned()),
+    };
+    Ok(Change {
+        sequence: Sequence(sequence),
+        tenant: head.tenant.into_owned(),
+        time: head.time,
+        cause: head.cause.into_owned(),
+        subject,
+    })
+}
+
+/// Numbers below which revisions and positions may have been given out.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Ceilings {
+    pub(crate) revision: u64,
+    pub(crate) position: u64,
+}
+
+/// The row that holds the ceilings.
+pub(crate) fn ceilings_row(ceilings: Ceilings) -> Vec<u8> {
+    let mut row = vec![FORMAT];
+    row.extend_from_slice(&ceilings.revision.to_be_bytes());
+    row.extend_from_slice(&ceilings.position.to_be_bytes());
+    row
+}
+
+/// Reads the ceilings.
+pub(crate) fn read_ceilings(row: &[u8]) -> Result<Ceilings, RowError> {
+    let (revision, row) = number(checked(row)?)?;
+    let (position, _) = number(row)?;
+    Ok(Ceilings { revision, position })
+}
+
+fn encode(value: &impl Serialize, bytes: &mut Vec<u8>) -> Result<(), RowError> {
+    *bytes = postcard::to_extend(value, std::mem::take(bytes))?;
+    Ok(())
+}
+
+fn checked(row: &[u8]) -> Result<&[u8], RowError> {
+    match row.split_first() {
+        Some((&FORMAT, rest)) => Ok(rest),
+        Some((other, _)) => Err(RowError::Format(Some(*other))),
+        None => Err(RowError::Format(None)),
+    }
+}
+
+fn number(bytes: &[u8]) -> Result<(u64, &[u8]), RowError> {
+    let (number, rest) = bytes.split_first_chunk::<8>().ok_or(RowError::Short)?;
+    Ok((u64::from_be_bytes(*number), rest))
+}
+
+fn text(bytes: &[u8]) -> Result<&str, RowError> {
+    std::str::from_utf8(bytes).map_err(|_| RowError::Key)
+}

@@ -1,0 +1,361 @@
+//! The one thread that changes things.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use musubi_model::Sequence;
+use musubi_store::{Outcome, StoreError};
+use tokio::time::Instant;
+
+use crate::batch::{Counters, Draft, Effects};
+use crate::engine::Engine;
+use crate::folder::Folder;
+use crate::health::{Backoff, Trouble};
+use crate::metrics::gauge;
+use crate::options::Durability;
+use crate::queue::{CommitRequest, Request};
+use crate::recovery;
+use crate::store::Shared;
+
+/// How often a full disk is looked at again.
+const LOOK_AGAIN: Duration = Duration::from_millis(200);
+
+/// How often the figures that cost something are taken.
+const FIGURES: Duration = Duration::from_secs(5);
+
+/// The committer's own state. Everything that others see is in [`Shared`].
+pub(crate) struct Committer {
+    shared: Arc<Shared>,
+    folder: Folder,
+    counters: Counters,
+    engine: Option<Arc<Engine>>,
+    /// The batch at which the engine failed.
+    uncertain: Option<Vec<Effects>>,
+    backoff: Backoff,
+    /// When what was handed over has to be synced.
+    sync_due: Option<Instant>,
+    figures_due: Instant,
+    /// Whether something has changed since the figures were taken.
+    figures_owed: bool,
+}
+
+type Failure = Box<dyn std::error::Error + Send + Sync>;
+
+/// A batch that was not carried out.
+struct Broken {
+    error: Failure,
+    /// What it holds, if it may have been written.
+    uncertain: Option<Vec<Effects>>,
+}
+
+impl Broken {
+    fn unwritten(error: impl Into<Failure>) -> Self {
+        Self { error: error.into(), uncertain: None }
+    }
+}
+
+impl Committer {
+    pub(crate) fn new(
+        shared: Arc<Shared>,
+        folder: Folder,
+        (engine, counters): (Arc<Engine>, Counters),
+    ) -> Self {
+        shared.engine.write().replace(engine.clone());
+        Self {
+            shared,
+            folder,
+            counters,
+            engine: Some(engine),
+            uncertain: None,
+            backoff: Backoff::new(),
+            sync_due: None,
+            figures_due: Instant::now(),
+            figures_owed: true,
+        }
+    }
+
+    /// Serves the queue until it is asked to end.
+    pub(crate) fn run(mut self) {
+        self.attend();
+        loop {
+            let requests = self.shared.queue.take(self.deadline());
+            self.attend();
+            let mut commits = Vec::new();
+            for request in requests {
+                match request {
+                    Request::Commit(commit) => commits.push(commit),
+                    Request::Truncate(upto, answer) => {
+                        self.commit(std::mem::take(&mut commits));
+                        let _ = answer.send(self.truncate(upto));
+                    }
+                    Request::Close(answer) => {
+                        self.commit(std::mem::take(&mut commits));
+                        let result = self.close();
+                        let _ = answer.send(result);
+                        return;
+                    }
+                }
+            }
+            self.commit(commits);
+        }
+    }
+
+    /// When there is something to do without being asked.
+    fn deadline(&self) -> Option<Instant> {
+        if self.engine.is_none() {
+            return Some(self.backoff.due());
+        }
+        let is_full = self.shared.health.trouble() == Some(Trouble::Full);
+        let look_again = is_full.then(|| Instant::now() + LOOK_AGAIN);
+        let figures = self.figures_owed.then_some(self.figures_due);
+        [self.sync_due, look_again, figures].into_iter().flatten().min()
+    }
+
+    /// Does what is due.
+    fn attend(&mut self) {
+        let now = Instant::now();
+        if self.engine.is_none() && now >= self.backoff.due() {
+            self.reopen();
+        }
+        if self.sync_due.is_some_and(|due| now >= due)
+            && let Err(error) = self.sync()
+        {
+            self.give_up(&error, None);
+        }
+        if self.engine.is_some() {
+            let trouble = (!self.has_room()).then_some(Trouble::Full);
+            if self.shared.health.trouble() != trouble {
+                self.shared.health.set(trouble);
+            }
+        }
+        self.figures(now);
+    }
+
+    fn figures(&mut self, now: Instant) {
+        let Shared { metrics, health, queue, resident, .. } = &*self.shared;
+        metrics.queue_length.set(gauge(queue.len()));
+        metrics.healthy.set(i64::from(health.trouble().is_none()));
+        metrics.log_newest.set(gauge(resident.newest().0));
+        if now < self.figures_due {
+            return;
+        }
+        self.figures_due = now + FIGURES;
+        self.figures_owed = false;
+        let (tenants, entities) = resident.tables.size();
+        metrics.tenants.set(gauge(tenants));
+        metrics.entities.set(gauge(entities));
+        metrics.records.set(gauge(resident.records.len()));
+        if let Ok(free) = self.folder.free_bytes() {
+            metrics.disk_free_bytes.set(gauge(free));
+        }
+        if let Some(engine) = &self.engine {
+            metrics.disk_bytes.set(gauge(engine.disk_bytes()));
+            metrics.log_first.set(gauge(engine.log_first().0));
+        }
+    }
+
+    fn has_room(&self) -> bool {
+        let least = self.shared.options.min_free_disk;
+        least == 0 || self.folder.free_bytes().map_or(true, |free| free >= least)
+    }
+
+    /// Carries out what was taken as one batch, and answers all of it.
+    fn commit(&mut self, requests: Vec<CommitRequest>) {
+        if requests.is_empty() {
+            return;
+        }
+        self.figures_owed = true;
+        let start = Instant::now();
+        let Some(engine) = self.engine.clone().filter(|_| self.shared.health.trouble().is_none())
+        else {
+            let trouble = self.shared.health.trouble().unwrap_or(Trouble::Failed);
+            return requests.into_iter().for_each(|request| {
+                let _ = request.answer.send(Err(trouble.answer("writing")));
+            });
+        };
+        let (groups, answers): (Vec<_>, Vec<_>) =
+            requests.into_iter().map(|request| (request.groups, request.answer)).unzip();
+        match self.carry_out(&engine, groups) {
+            Ok(outcomes) => {
+                self.shared.metrics.commit_seconds.observe(start.elapsed().as_secs_f64());
+                for (answer, outcomes) in answers.into_iter().zip(outcomes) {
+                    let _ = answer.send(Ok(outcomes));
+                }
+            }
+            Err(Broken { error, uncertain }) => {
+                drop(engine);
+                let doing = "writing";
+                let text = error.to_string();
+                self.give_up(&error, uncertain);
+                for answer in answers {
+                    let source = text.clone().into();
+                    let _ = answer.send(Err(StoreError::Unavailable { doing, source }));
+                }
+            }
+        }
+    }
+
+    /// Writes a batch, makes it durable and publishes it.
+    fn carry_out(
+        &mut self,
+        engine: &Engine,
+        requests: Vec<Vec<musubi_store::Group>>,
+    ) -> Result<Vec<Vec<Outcome>>, Broken> {
+        let next = Sequence(self.counters.newest.0 + 1);
+        let length = self.shared.options.log_segment;
+        engine.roll(next, length).map_err(Broken::unwritten)?;
+        let rows = engine.rows().map_err(Broken::unwritten)?;
+        let mut draft = Draft::new(&self.shared.resident, self.counters, rows);
+        let mut count = 0_u32;
+        let mut outcomes = Vec::with_capacity(requests.len());
+        for groups in requests {
+            count += u32::try_from(groups.len()).unwrap_or(u32::MAX);
+            let done: Result<Vec<_>, _> =
+                groups.into_iter().map(|group| draft.add(group)).collect();
+            outcomes.push(done.map_err(Broken::unwritten)?);
+        }
+        let (rows, effects, counters) = draft.end();
+        // Numbers are given out once, whatever becomes of the batch; but the log has no gaps.
+        self.counters = Counters { newest: self.counters.newest, ..counters };
+        if rows.is_empty() {
+            return Ok(outcomes);
+        }
+        if let Err(error) = self.write(engine, rows) {
+            return Err(Broken { error, uncertain: Some(effects) });
+        }
+        self.counters.newest = counters.newest;
+        self.shared.resident.publish(effects);
+        self.shared.metrics.batch_groups.observe(f64::from(count));
+        Ok(outcomes)
+    }
+
+    fn write(&mut self, engine: &Engine, rows: crate::engine::Rows) -> Result<(), Failure> {
+        let metrics = &self.shared.metrics;
+        #[cfg(test)]
+        self.shared.faults.before_write()?;
+        let stalled = engine.write(rows)?;
+        metrics.stall_seconds.inc_by(stalled.as_secs_f64());
+        #[cfg(test)]
+        self.shared.faults.before_sync()?;
+        match self.shared.options.durability {
+            Durability::Sync => {
+                let start = Instant::now();
+                engine.sync()?;
+                metrics.sync_seconds.observe(start.elapsed().as_secs_f64());
+            }
+            Durability::Interval(interval) => {
+                engine.hand_over()?;
+                self.sync_due.get_or_insert_with(|| Instant::now() + interval);
+            }
+        }
+        Ok(())
+    }
+
+    fn sync(&mut self) -> Result<(), Failure> {
+        self.sync_due = None;
+        if let Some(engine) = &self.engine {
+            let start = Instant::now();
+            engine.sync()?;
+            self.shared.metrics.sync_seconds.observe(start.elapsed().as_secs_f64());
+        }
+        Ok(())
+    }
+
+    fn truncate(&mut self, upto: Sequence) -> Result<(), StoreError> {
+        let doing = "truncating the log";
+        let Some(engine) = self.engine.clone() else { return Err(Trouble::Failed.answer(doing)) };
+        let truncated = engine.truncate(upto, self.counters.newest);
+        drop(engine);
+        truncated.map_err(|error| {
+            let source = error.to_string().into();
+            self.give_up(&error.into(), None);
+            StoreError::Unavailable { doing, source }
+        })
+    }
+
+    /// Drops an engine that has failed. Readers go on with what is in memory.
+    fn give_up(&mut self, error: &Failure, uncertain: Option<Vec<Effects>>) {
+        let reason = error.source().map(ToString::to_string).unwrap_or_default();
+        tracing::error!(error = %error, reason, "the engine failed; writes are refused");
+        self.shared.metrics.failures.inc();
+        let trouble = if self.has_room() { Trouble::Failed } else { Trouble::Full };
+        self.shared.health.set(Some(trouble));
+        self.shared.metrics.healthy.set(0);
+        self.uncertain = uncertain;
+        self.sync_due = None;
+        self.backoff = Backoff::new();
+        self.shared.engine.write().take();
+        if let Some(engine) = self.engine.take() {
+            engine.abandon();
+        }
+    }
+
+    /// Tries to open the engine again.
+    fn reopen(&mut self) {
+        if !self.has_room() {
+            self.shared.health.set(Some(Trouble::Full));
+            return self.backoff.again();
+        }
+        if self.folder.has_open_journal() {
+            return self.backoff.again();
+        }
+        match self.open_and_reconcile() {
+            Ok(()) => {
+                self.shared.health.set(None);
+                self.shared.metrics.healthy.set(1);
+                tracing::info!(newest = self.counters.newest.0, "the engine is open again");
+            }
+            Err(error) => {
+                let reason = error.source().map(ToString::to_string).unwrap_or_default();
+                tracing::warn!(error = %error, reason, "the engine could not be opened again");
+                self.shared.health.set(Some(Trouble::Failed));
+                self.backoff.failed();
+            }
+        }
+    }
+
+    fn open_and_reconcile(&mut self) -> Result<(), Failure> {
+        let engine = Arc::new(Engine::open(&self.folder.engine())?);
+        match recovery::reconcile(&engine, &self.shared.resident, &mut self.uncertain) {
+            Ok(found) => {
+                self.counters =
+                    Counters { newest: found.newest, ceilings: found.ceilings, ..self.counters };
+                self.shared.engine.write().replace(engine.clone());
+                self.engine = Some(engine);
+                Ok(())
+            }
+            Err(error) => {
+                engine.abandon();
+                Err(error.into())
+            }
+        }
+    }
+
+    /// Makes everything durable and gives up the engine and the folder.
+    fn close(mut self) -> Result<(), StoreError> {
+        let doing = "closing";
+        let result = match &self.engine {
+            Some(engine) => {
+                engine.sync().map_err(|error| StoreError::Failed { doing, source: error.into() })
+            }
+            None => Err(self.shared.health.trouble().unwrap_or(Trouble::Failed).answer(doing)),
+        };
+        self.shared.health.set(Some(Trouble::Closed));
+        self.shared.metrics.healthy.set(0);
+        for request in self.shared.queue.close() {
+            match request {
+                Request::Commit(request) => {
+                    let _ = request.answer.send(Err(Trouble::Closed.answer("writing")));
+                }
+                Request::Truncate(_, answer) | Request::Close(answer) => {
+                    let _ = answer.send(Err(Trouble::Closed.answer(doing)));
+                }
+            }
+        }
+        self.shared.engine.write().take();
+        if let Some(engine) = self.engine.take() {
+            engine.abandon();
+        }
+        result
+    }
+}

@@ -1,0 +1,208 @@
+//! The indexes of a table: bitmaps over its slots.
+
+use std::collections::HashMap;
+use std::hash::Hash;
+
+use musubi_model::{AttrName, Attribute, AttributeType, Entity, Scope, TypeName};
+use roaring::RoaringBitmap;
+
+use crate::relationships::{Targets, has_targets};
+use crate::rtree::Extents;
+
+/// What is known of a table's entities without looking at them.
+#[derive(Debug, Default)]
+pub(crate) struct Indexes {
+    types: HashMap<TypeName, RoaringBitmap>,
+    scopes: HashMap<Scope, RoaringBitmap>,
+    attributes: HashMap<AttrName, AttributeIndex>,
+}
+
+/// What is known of one attribute.
+#[derive(Debug, Default)]
+pub(crate) struct AttributeIndex {
+    /// Slots whose entity has the attribute.
+    pub(crate) present: RoaringBitmap,
+    /// Slots with an instance that is no relationship.
+    pub(crate) other: RoaringBitmap,
+    /// Slots by the targets of their relationships.
+    pub(crate) targets: Targets,
+    /// Slots by the extents of their geometries.
+    pub(crate) extents: Extents,
+}
+
+/// How geometries are put in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Mode {
+    Load,
+    Change,
+}
+
+impl Indexes {
+    /// Puts in the entity of a new slot while a table is loaded; [`settle`](Self::settle) has to
+    /// follow.
+    pub(crate) fn load(&mut self, slot: u32, entity: &Entity) {
+        self.enter(slot, entity, Mode::Load);
+    }
+
+    /// Ends loading.
+    pub(crate) fn settle(&mut self) {
+        for index in self.attributes.values_mut() {
+            index.extents.settle();
+        }
+    }
+
+    /// Puts in the entity of a new slot.
+    pub(crate) fn insert(&mut self, slot: u32, entity: &Entity) {
+        self.enter(slot, entity, Mode::Change);
+    }
+
+    fn enter(&mut self, slot: u32, entity: &Entity, mode: Mode) {
+        for name in &entity.types {
+            self.types.entry(name.clone()).or_default().insert(slot);
+        }
+        for scope in &entity.scopes {
+            self.scopes.entry(scope.clone()).or_default().insert(slot);
+        }
+        for attribute in &entity.attributes {
+            self.insert_attribute(slot, attribute, mode);
+        }
+    }
+
+    /// Takes out the entity of a slot.
+    pub(crate) fn remove(&mut self, slot: u32, entity: &Entity) {
+        for name in &entity.types {
+            remove_from(&mut self.types, name, slot);
+        }
+        for scope in &entity.scopes {
+            remove_from(&mut self.scopes, scope, slot);
+        }
+        for attribute in &entity.attributes {
+            self.remove_attribute(slot, attribute);
+        }
+    }
+
+    /// Follows the change of a slot's entity. What stays as it is, is not touched: most writes
+    /// change values that no index knows.
+    pub(crate) fn update(&mut self, slot: u32, old: &Entity, new: &Entity) {
+        if old.types != new.types {
+            for name in &old.types {
+                remove_from(&mut self.types, name, slot);
+            }
+            for name in &new.types {
+                self.types.entry(name.clone()).or_default().insert(slot);
+            }
+        }
+        if old.scopes != new.scopes {
+            for scope in &old.scopes {
+                remove_from(&mut self.scopes, scope, slot);
+            }
+            for scope in &new.scopes {
+                self.scopes.entry(scope.clone()).or_default().insert(slot);
+            }
+        }
+        let stays = |one: &Attribute, other: &Entity| {
+            other.attribute(&one.name).is_some_and(|other| is_indexed_alike(one, other))
+        };
+        for attribute in old.attributes.iter().filter(|attribute| !stays(attribute, new)) {
+            self.remove_attribute(slot, attribute);
+        }
+        for attribute in new.attributes.iter().filter(|attribute| !stays(attribute, old)) {
+            self.insert_attribute(slot, attribute, Mode::Change);
+        }
+    }
+
+    fn insert_attribute(&mut self, slot: u32, attribute: &Attribute, mode: Mode) {
+        // Not by `entry`, which would take a clone of the name each time.
+        match self.attributes.get_mut(&attribute.name) {
+            Some(index) => index.insert(slot, attribute, mode),
+            None => {
+                let mut index = AttributeIndex::default();
+                index.insert(slot, attribute, mode);
+                self.attributes.insert(attribute.name.clone(), index);
+            }
+        }
+    }
+
+    fn remove_attribute(&mut self, slot: u32, attribute: &Attribute) {
+        let Some(index) = self.attributes.get_mut(&attribute.name) else { return };
+        index.remove(slot, attribute);
+        if index.present.is_empty() {
+            self.attributes.remove(&attribute.name);
+        }
+    }
+
+    pub(crate) fn of_type(&self, name: &TypeName) -> Option<&RoaringBitmap> {
+        self.types.get(name)
+    }
+
+    pub(crate) fn attribute(&self, name: &AttrName) -> Option<&AttributeIndex> {
+        self.attributes.get(name)
+    }
+
+    /// Every scope that occurs, and where.
+    pub(crate) fn scopes(&self) -> impl Iterator<Item = (&Scope, &RoaringBitmap)> {
+        self.scopes.iter()
+    }
+
+    /// Every type that occurs.
+    pub(crate) fn types(&self) -> impl Iterator<Item = &TypeName> {
+        self.types.keys()
+    }
+
+    /// Every attribute that occurs, and where.
+    pub(crate) fn attributes(&self) -> impl Iterator<Item = (&AttrName, &AttributeIndex)> {
+        self.attributes.iter()
+    }
+}
+
+impl AttributeIndex {
+    fn insert(&mut self, slot: u32, attribute: &Attribute, mode: Mode) {
+        self.present.insert(slot);
+        for instance in &attribute.instances {
+            let value = &instance.value;
+            if has_targets(value.kind) {
+                self.targets.insert(slot, value);
+                continue;
+            }
+            self.other.insert(slot);
+            if value.kind == AttributeType::GeoProperty {
+                match mode {
+                    Mode::Load => self.extents.load(slot, &value.json),
+                    Mode::Change => self.extents.insert(slot, &value.json),
+                }
+            }
+        }
+    }
+
+    fn remove(&mut self, slot: u32, attribute: &Attribute) {
+        self.present.remove(slot);
+        self.other.remove(slot);
+        for instance in &attribute.instances {
+            let value = &instance.value;
+            if has_targets(value.kind) {
+                self.targets.remove(slot, value);
+            } else if value.kind == AttributeType::GeoProperty {
+                self.extents.remove(slot, &value.json);
+            }
+        }
+    }
+}
+
+/// Whether the indexes say the same of both.
+fn is_indexed_alike(one: &Attribute, other: &Attribute) -> bool {
+    one.instances.len() == other.instances.len()
+        && one.instances.iter().zip(&other.instances).all(|(one, other)| {
+            let (one, other) = (&one.value, &other.value);
+            let is_indexed = has_targets(one.kind) || one.kind == AttributeType::GeoProperty;
+            one.kind == other.kind && (!is_indexed || one.json == other.json)
+        })
+}
+
+fn remove_from<K: Eq + Hash>(index: &mut HashMap<K, RoaringBitmap>, key: &K, slot: u32) {
+    if let Some(slots) = index.get_mut(key) {
+        slots.remove(slot);
+        if slots.is_empty() {
+            index.remove(key);
+        }
+    }
+}

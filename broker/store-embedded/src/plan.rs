@@ -1,0 +1,216 @@
+//! From a filter to the slots that may satisfy it, and what is left to ask of them.
+
+use std::borrow::Cow;
+
+use musubi_model::NGSI_LD;
+use musubi_query::{AttributePath, Comparison, Filter, GeoQuery, Literal, Query, ScopeQuery};
+use roaring::RoaringBitmap;
+
+use crate::indexes::AttributeIndex;
+use crate::table::Table;
+
+/// The most scopes, times patterns, that are compared while planning. Beyond, the scope query is
+/// asked of the entities.
+const SCOPE_COMPARISONS: usize = 4_096;
+
+/// What the indexes say of a filter.
+#[derive(Debug)]
+pub(crate) struct Plan<'t> {
+    /// Every slot that satisfies the filter is here; none means that all of them may.
+    slots: Option<Cow<'t, RoaringBitmap>>,
+    /// What has to be asked of the entities in these slots; none means that they all satisfy the
+    /// filter.
+    pub(crate) residue: Option<Filter>,
+}
+
+/// The same, of a part of a query.
+struct Estimate<'t> {
+    slots: Option<Cow<'t, RoaringBitmap>>,
+    is_exact: bool,
+}
+
+impl<'t> Plan<'t> {
+    /// Looks at the indexes.
+    pub(crate) fn new(table: &'t Table, filter: &Filter) -> Self {
+        match filter {
+            Filter::Ids(ids) => {
+                let slots = ids.iter().filter_map(|id| table.slot_of(id)).collect();
+                Self::exact(Cow::Owned(slots))
+            }
+            Filter::Type(selection) => {
+                let of_type = |name| Estimate::of(table.indexes.of_type(name));
+                let groups = selection.any_of.iter();
+                let groups = groups.map(|group| intersection(group.iter().map(of_type)));
+                Self::from_estimate(union(groups), filter)
+            }
+            Filter::HasAny(names) => {
+                let present = names.iter().map(|name| {
+                    Estimate::of(table.indexes.attribute(name).map(|index| &index.present))
+                });
+                Self::from_estimate(union(present), filter)
+            }
+            Filter::Query(query) => Self::from_estimate(of_query(table, query), filter),
+            Filter::Geo(query) => Self::from_estimate(of_geo_query(table, query), filter),
+            Filter::Scope(query) => Self::from_estimate(of_scope_query(table, query), filter),
+            Filter::IdPattern(_) => Self { slots: None, residue: Some(filter.clone()) },
+            Filter::All(filters) => Self::all(table, filters),
+            Filter::Any(filters) => {
+                let plans = filters.iter().map(|filter| Self::new(table, filter));
+                let estimates = plans.map(|plan| {
+                    let is_exact = plan.residue.is_none();
+                    Estimate { slots: plan.slots, is_exact }
+                });
+                Self::from_estimate(union(estimates), filter)
+            }
+        }
+    }
+
+    /// The slots, in a table that this was planned for.
+    pub(crate) fn slots(self, table: &'t Table) -> Cow<'t, RoaringBitmap> {
+        self.slots.unwrap_or(Cow::Borrowed(table.live()))
+    }
+
+    fn exact(slots: Cow<'t, RoaringBitmap>) -> Self {
+        Self { slots: Some(slots), residue: None }
+    }
+
+    fn from_estimate(estimate: Estimate<'t>, filter: &Filter) -> Self {
+        let residue = (!estimate.is_exact).then(|| filter.clone());
+        Self { slots: estimate.slots, residue }
+    }
+
+    fn all(table: &'t Table, filters: &[Filter]) -> Self {
+        let mut residues = Vec::new();
+        let slots = intersection(filters.iter().map(|filter| {
+            let plan = Self::new(table, filter);
+            residues.extend(plan.residue);
+            Estimate { slots: plan.slots, is_exact: true }
+        }))
+        .slots;
+        let residue = match residues.len() {
+            0 => None,
+            1 => residues.pop(),
+            _ => Some(Filter::All(residues)),
+        };
+        Self { slots, residue }
+    }
+}
+
+impl<'t> Estimate<'t> {
+    /// Exactly these slots; none means no slot.
+    fn of(slots: Option<&'t RoaringBitmap>) -> Self {
+        let slots = slots.map_or_else(|| Cow::Owned(RoaringBitmap::new()), Cow::Borrowed);
+        Self { slots: Some(slots), is_exact: true }
+    }
+
+    /// Some of these slots.
+    fn some_of(slots: Cow<'t, RoaringBitmap>) -> Self {
+        Self { slots: Some(slots), is_exact: false }
+    }
+
+    /// Nothing is known.
+    fn unknown() -> Self {
+        Self { slots: None, is_exact: false }
+    }
+}
+
+fn intersection<'t>(estimates: impl Iterator<Item = Estimate<'t>>) -> Estimate<'t> {
+    estimates.fold(Estimate { slots: None, is_exact: true }, |all, next| {
+        let slots = match (all.slots, next.slots) {
+            (Some(one), Some(other)) => Some(Cow::Owned(&*one & &*other)),
+            (one, other) => one.or(other),
+        };
+        Estimate { slots, is_exact: all.is_exact && next.is_exact }
+    })
+}
+
+fn union<'t>(estimates: impl Iterator<Item = Estimate<'t>>) -> Estimate<'t> {
+    let mut all: Option<Estimate<'t>> = None;
+    for next in estimates {
+        let Some(known) = all else {
+            all = Some(next);
+            continue;
+        };
+        let slots = match (known.slots, next.slots) {
+            (Some(one), Some(other)) => {
+                let mut slots = one.into_owned();
+                slots |= &*other;
+                Some(Cow::Owned(slots))
+            }
+            _ => None,
+        };
+        all = Some(Estimate { slots, is_exact: known.is_exact && next.is_exact });
+    }
+    all.unwrap_or_else(|| Estimate::of(None))
+}
+
+fn of_scope_query<'t>(table: &'t Table, query: &ScopeQuery) -> Estimate<'t> {
+    let patterns: usize = query.any_of.iter().map(Vec::len).sum();
+    let scopes = table.indexes.scopes().count();
+    if patterns.saturating_mul(scopes) > SCOPE_COMPARISONS {
+        return Estimate::unknown();
+    }
+    let of_pattern = |pattern: &String| {
+        let alone = ScopeQuery { any_of: vec![vec![pattern.clone()]] };
+        let matching = table.indexes.scopes();
+        let matching = matching.filter(|(scope, _)| alone.matches(std::slice::from_ref(*scope)));
+        union(matching.map(|(_, slots)| Estimate::of(Some(slots))))
+    };
+    union(query.any_of.iter().map(|group| intersection(group.iter().map(of_pattern))))
+}
+
+fn of_geo_query<'t>(table: &'t Table, query: &GeoQuery) -> Estimate<'t> {
+    let Some(rect) = query.bounding_rect() else { return Estimate::unknown() };
+    match table.indexes.attribute(&query.property) {
+        Some(index) => Estimate::some_of(Cow::Owned(index.extents.within_reach(rect))),
+        None => Estimate::of(None),
+    }
+}
+
+fn of_query<'t>(table: &'t Table, query: &Query) -> Estimate<'t> {
+    match query {
+        Query::And(queries) => intersection(queries.iter().map(|query| of_query(table, query))),
+        Query::Or(queries) => union(queries.iter().map(|query| of_query(table, query))),
+        Query::Exists { expected: false, .. } => Estimate::unknown(),
+        Query::Compare { path, comparison: Comparison::Equal(literals) } => {
+            equal(table, path, literals)
+        }
+        // Where there is no value no comparison holds, "unequal" neither.
+        Query::Exists { path, expected: true } | Query::Compare { path, .. } => having(table, path),
+    }
+}
+
+/// Whether a path is that of a time which every entity has, beside its attributes.
+fn is_time_of_entity(path: &AttributePath) -> bool {
+    let [name] = path.names.as_slice() else { return false };
+    let term = name.as_str().strip_prefix(NGSI_LD);
+    path.members.is_empty() && matches!(term, Some("createdAt" | "modifiedAt" | "expiresAt"))
+}
+
+fn index_of<'t>(table: &'t Table, path: &AttributePath) -> Option<&'t AttributeIndex> {
+    table.indexes.attribute(path.names.first()?)
+}
+
+/// A value can only be where its attribute is.
+fn having<'t>(table: &'t Table, path: &AttributePath) -> Estimate<'t> {
+    match index_of(table, path) {
+        _ if is_time_of_entity(path) => Estimate::unknown(),
+        Some(index) => Estimate::some_of(Cow::Borrowed(&index.present)),
+        None => Estimate::of(None),
+    }
+}
+
+/// A relationship equals nothing but a text, and that only if it points there.
+fn equal<'t>(table: &'t Table, path: &AttributePath, literals: &[Literal]) -> Estimate<'t> {
+    let is_value = path.names.len() == 1 && path.members.is_empty() && !is_time_of_entity(path);
+    let Some(index) = index_of(table, path).filter(|_| is_value) else {
+        return having(table, path);
+    };
+    let mut slots = index.other.clone();
+    for literal in literals {
+        if let Literal::Text(text) = literal {
+            index.targets.add_slots(text, &mut slots);
+        }
+    }
+    Estimate::some_of(Cow::Owned(slots))
+}

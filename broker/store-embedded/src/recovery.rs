@@ -1,0 +1,275 @@
+//! From the engine to memory: when the store is opened, and after the engine had failed.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, mpsc};
+
+use musubi_model::{Sequence, Tenant};
+use musubi_store::{Change, Found, Subject};
+
+use crate::batch::{Buffers, Counters, Effects};
+use crate::codec::{self, Ceilings, RowError};
+use crate::engine::{Engine, EngineError, Place};
+use crate::folder::OpenError;
+use crate::interner::Interner;
+use crate::options::EmbeddedOptions;
+use crate::records::{Records, Stored};
+use crate::store::Resident;
+use crate::tables::Tables;
+
+/// Rows that are handed to a decoding thread at once.
+const PARCEL: usize = 1_024;
+
+type Row = (Box<[u8]>, Box<[u8]>);
+
+/// Why the engine and memory could not be brought together.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum RecoveryError {
+    /// The engine failed.
+    #[error(transparent)]
+    Engine(#[from] EngineError),
+    /// A row cannot be read.
+    #[error(transparent)]
+    Row(#[from] OpenError),
+    /// The disk has lost acknowledged changes that memory does not hold any more.
+    #[error("the disk has lost the changes after {}, and memory no longer has them all", .0.0)]
+    Lost(Sequence),
+}
+
+fn unreadable(table: &'static str) -> impl Fn(RowError) -> RecoveryError {
+    move |error| OpenError::Row { table, source: error.into() }.into()
+}
+
+/// Reads everything that is resident, and where the counters stand.
+pub(crate) fn load(
+    engine: &Engine,
+    options: &EmbeddedOptions,
+) -> Result<(Resident, Counters), RecoveryError> {
+    let (entities, interner) = load_entities(engine)?;
+    let records = load_records(engine)?;
+    let newest = engine.newest()?;
+    let ceilings = load_ceilings(engine)?;
+    let positions = entities.values().flatten().map(|found| found.position.0);
+    let revisions = entities.values().flatten().map(|found| found.revision.0);
+    let revisions = revisions.chain(records.values().map(|(revision, _)| revision.0));
+    let counters = Counters {
+        newest,
+        revision: revisions.max().unwrap_or_default().max(ceilings.revision),
+        position: positions.max().unwrap_or_default().max(ceilings.position),
+        ceilings,
+    };
+    let resident =
+        Resident::new(options, (Tables::load(entities), Records::over(records), interner), newest);
+    Ok((resident, counters))
+}
+
+fn load_ceilings(engine: &Engine) -> Result<Ceilings, RecoveryError> {
+    let row = engine.ceilings()?;
+    let ceilings = row.map(|row| codec::read_ceilings(&row)).transpose();
+    Ok(ceilings.map_err(unreadable("the counters"))?.unwrap_or_default())
+}
+
+fn load_records(
+    engine: &Engine,
+) -> Result<BTreeMap<musubi_store::RecordKey, Stored>, RecoveryError> {
+    let mut records = BTreeMap::new();
+    engine.visit(Place::Records, |key, row| {
+        let (key, revision, value) =
+            codec::read_record(key, row).map_err(unreadable("the records"))?;
+        records.insert(key, (revision, value));
+        Ok::<(), RecoveryError>(())
+    })?;
+    Ok(records)
+}
+
+/// One thread reads; others decode, which is most of the work. Each shares names for itself, so that
+/// they do not wait for each other; the names of one of them are gone on with.
+fn load_entities(
+    engine: &Engine,
+) -> Result<(BTreeMap<Tenant, Vec<Found>>, Interner), RecoveryError> {
+    let decoders = std::thread::available_parallelism().map_or(1, usize::from).min(8);
+    std::thread::scope(|scope| {
+        let mut senders = Vec::new();
+        let mut threads = Vec::new();
+        for _ in 0..decoders {
+            let (sender, receiver) = mpsc::sync_channel::<Vec<Row>>(2);
+            senders.push(sender);
+            threads.push(scope.spawn(move || decode(&receiver)));
+        }
+        let read = hand_out(engine, &senders);
+        drop(senders);
+        let mut entities: BTreeMap<Tenant, Vec<Found>> = BTreeMap::new();
+        let mut names = Interner::default();
+        for thread in threads {
+            let decoded = thread.join().map_err(|_| {
+                RecoveryError::from(EngineError::Panicked("while decoding".to_owned()))
+            })?;
+            let (decoded, interner) = decoded.map_err(unreadable("the entities"))?;
+            names = interner;
+            for (tenant, found) in decoded {
+                entities.entry(tenant).or_default().push(found);
+            }
+        }
+        read.map(|()| (entities, names))
+    })
+}
+
+fn decode(
+    parcels: &mpsc::Receiver<Vec<Row>>,
+) -> Result<(Vec<(Tenant, Found)>, Interner), RowError> {
+    let interner = Interner::default();
+    let mut entities = Vec::new();
+    for parcel in parcels {
+        for (key, row) in parcel {
+            let (tenant, mut found) = codec::read_state(&key, &row)?;
+            interner.share(&mut found.entity);
+            entities.push((tenant, found));
+        }
+    }
+    Ok((entities, interner))
+}
+
+/// Gives the rows to the threads in turn. A thread that has ended has met a row that it cannot
+/// read, and says so when it is joined.
+fn hand_out(engine: &Engine, senders: &[mpsc::SyncSender<Vec<Row>>]) -> Result<(), RecoveryError> {
+    let mut turns = senders.iter().cycle();
+    let mut parcel = Vec::with_capacity(PARCEL);
+    let mut send = |parcel: Vec<Row>| {
+        if let Some(sender) = turns.next() {
+            let _ = sender.send(parcel);
+        }
+    };
+    engine.visit(Place::State, |key, row| {
+        parcel.push((key.into(), row.into()));
+        if parcel.len() == PARCEL {
+            send(std::mem::replace(&mut parcel, Vec::with_capacity(PARCEL)));
+        }
+        Ok::<(), RecoveryError>(())
+    })?;
+    send(parcel);
+    Ok(())
+}
+
+/// Brings memory and an engine that was opened again together.
+///
+/// `uncertain` is the batch at which the engine failed, which is there as a whole or not at all.
+/// If it is there, it becomes visible. Everything else that was published has been acknowledged:
+/// what the disk has lost of it is written again.
+pub(crate) fn reconcile(
+    engine: &Engine,
+    resident: &Resident,
+    uncertain: &mut Option<Vec<Effects>>,
+) -> Result<Counters, RecoveryError> {
+    let stored = engine.newest()?;
+    let records = load_records(engine)?;
+    // From here on it is known.
+    if let Some(effects) = uncertain.take()
+        && has_landed(&effects, resident, (stored, &records))
+    {
+        resident.publish(effects);
+    }
+    restore_changes(engine, resident, stored)?;
+    restore_records(engine, resident, &records)?;
+    engine.sync()?;
+    let newest = resident.newest();
+    if engine.newest()? != newest {
+        return Err(RecoveryError::Lost(stored));
+    }
+    Ok(Counters { newest, ceilings: load_ceilings(engine)?, ..Counters::default() })
+}
+
+/// Whether a batch is in the engine: its changes are, or else, as it has none, the first of its
+/// records that makes a difference.
+fn has_landed(
+    effects: &[Effects],
+    resident: &Resident,
+    (stored, records): (Sequence, &BTreeMap<musubi_store::RecordKey, Stored>),
+) -> bool {
+    if let Some((change, _)) = effects.iter().flat_map(|effects| &effects.changes).next_back() {
+        return stored >= change.sequence;
+    }
+    let mut last = BTreeMap::new();
+    for (key, value) in effects.iter().flat_map(|effects| &effects.records) {
+        last.insert(key, value);
+    }
+    let differs = last.into_iter().find(|(key, value)| resident.records.get(key) != **value);
+    differs.is_some_and(|(key, value)| records.get(key) == value.as_ref())
+}
+
+/// Writes again the changes that were published and are not in the engine.
+fn restore_changes(
+    engine: &Engine,
+    resident: &Resident,
+    stored: Sequence,
+) -> Result<(), RecoveryError> {
+    let newest = resident.newest();
+    if stored >= newest {
+        return Ok(());
+    }
+    let lost = resident.recent.after(stored, usize::MAX).unwrap_or_default();
+    if lost.last().map(|change| change.sequence) != Some(newest) {
+        return Err(RecoveryError::Lost(stored));
+    }
+    tracing::error!(
+        after = stored.0,
+        upto = newest.0,
+        "the disk has lost acknowledged changes; they are written again from memory"
+    );
+    let mut rows = engine.rows()?;
+    let mut buffers = Buffers::default();
+    for change in lost {
+        write_again(&mut rows, &change, &mut buffers).map_err(unreadable("the log"))?;
+    }
+    engine.write(rows)?;
+    Ok(())
+}
+
+fn write_again(
+    rows: &mut crate::engine::Rows,
+    change: &Change,
+    buffers: &mut Buffers,
+) -> Result<(), RowError> {
+    buffers.entity.clear();
+    if let Subject::Entity(subject) = &change.subject {
+        let numbers = (subject.revision, subject.position);
+        buffers.state(rows, (&change.tenant, &subject.id), numbers, subject.after.as_deref())?;
+    }
+    codec::log_row(change, &buffers.entity, &mut buffers.row)?;
+    rows.log(change.sequence, &buffers.row);
+    Ok(())
+}
+
+/// Writes again the records in which the engine differs from memory.
+fn restore_records(
+    engine: &Engine,
+    resident: &Resident,
+    stored: &BTreeMap<musubi_store::RecordKey, Stored>,
+) -> Result<(), RecoveryError> {
+    let wanted = resident.records.snapshot();
+    let mut rows = engine.rows()?;
+    for (key, (revision, value)) in &wanted {
+        if stored.get(key).is_none_or(|(known, _)| known != revision) {
+            rows.put(Place::Records, &codec::record_key(key), &codec::record_row(*revision, value));
+        }
+    }
+    for key in stored.keys().filter(|key| !wanted.contains_key(key)) {
+        rows.delete(Place::Records, &codec::record_key(key));
+    }
+    if !rows.is_empty() {
+        engine.write(rows)?;
+    }
+    Ok(())
+}
+
+/// The changes of the log after `after`, up to `upto`, at most `limit`, from the disk.
+pub(crate) fn read_changes(
+    engine: &Engine,
+    range: (Sequence, Sequence),
+    limit: usize,
+) -> Result<Vec<Arc<Change>>, RecoveryError> {
+    let mut changes = Vec::new();
+    engine.visit_log(range, limit, |key, row| {
+        changes.push(Arc::new(codec::read_log(key, row).map_err(unreadable("the log"))?));
+        Ok::<(), RecoveryError>(())
+    })?;
+    Ok(changes)
+}

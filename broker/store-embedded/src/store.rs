@@ -1,0 +1,304 @@
+//! The store itself: the trait, and what its parts share.
+
+use std::sync::Arc;
+use std::thread::JoinHandle;
+
+use futures_util::FutureExt;
+use futures_util::future::{BoxFuture, ready};
+use musubi_model::{Sequence, Tenant};
+use musubi_query::EntityQuery;
+use musubi_store::{
+    Change, Group, Outcome, Page, Record, RecordQuery, Store, StoreError, TypeSummary,
+};
+use parking_lot::{Mutex, RwLock};
+use tokio::sync::{oneshot, watch};
+
+use crate::batch::Effects;
+use crate::committer::Committer;
+use crate::engine::Engine;
+use crate::folder::Folder;
+use crate::health::{Health, Trouble};
+use crate::interner::Interner;
+use crate::log::RecentChanges;
+use crate::metrics::Metrics;
+use crate::options::EmbeddedOptions;
+use crate::queue::{CommitRequest, Queue, Request};
+use crate::records::Records;
+use crate::recovery;
+use crate::scan::{self, ScanPool, Step};
+use crate::tables::{SharedTable, Tables};
+
+/// The work, types times attributes, that a list of types does on the caller's thread.
+const INLINE_TYPES: usize = 16_384;
+
+/// What is in memory: all that readers look at.
+#[derive(Debug)]
+pub(crate) struct Resident {
+    pub(crate) tables: Tables,
+    pub(crate) records: Records,
+    pub(crate) recent: RecentChanges,
+    pub(crate) interner: Interner,
+    newest: watch::Sender<Sequence>,
+}
+
+/// What the committer and the callers share.
+#[derive(Debug)]
+pub(crate) struct Shared {
+    pub(crate) options: EmbeddedOptions,
+    pub(crate) resident: Resident,
+    pub(crate) queue: Queue,
+    pub(crate) health: Health,
+    pub(crate) metrics: Metrics,
+    /// The engine, for readers of the log; none while it has failed or is closed.
+    pub(crate) engine: RwLock<Option<Arc<Engine>>>,
+    #[cfg(test)]
+    pub(crate) faults: crate::tests::Faults,
+}
+
+/// The store of one machine.
+///
+/// Dropping it waits for what is queued, and closes it; [`close`](Self::close) does so without
+/// holding up the thread.
+#[derive(Debug)]
+pub struct EmbeddedStore {
+    shared: Arc<Shared>,
+    pool: ScanPool,
+    committer: Mutex<Option<JoinHandle<()>>>,
+}
+
+impl Resident {
+    pub(crate) fn new(
+        options: &EmbeddedOptions,
+        (tables, records, interner): (Tables, Records, Interner),
+        newest: Sequence,
+    ) -> Self {
+        let recent = RecentChanges::new(options.recent_changes, options.recent_bytes);
+        Self { tables, records, recent, interner, newest: watch::Sender::new(newest) }
+    }
+
+    /// The newest change that is visible.
+    pub(crate) fn newest(&self) -> Sequence {
+        *self.newest.borrow()
+    }
+
+    /// Makes visible what is durable: state, records, log, and then the news of it. A group's
+    /// entities of one tenant appear at once.
+    pub(crate) fn publish(&self, batch: Vec<Effects>) {
+        let mut newest = self.newest();
+        for effects in batch {
+            for run in effects.entities.chunk_by(|(one, ..), (other, ..)| one == other) {
+                let Some((tenant, ..)) = run.first() else { continue };
+                let table = self.tables.of(tenant);
+                let mut table = table.write();
+                for (_, id, found) in run {
+                    match found {
+                        Some(found) => table.put(found),
+                        None => table.remove(id),
+                    }
+                }
+            }
+            self.records.apply(effects.records);
+            for (change, bytes) in effects.changes {
+                newest = change.sequence;
+                self.recent.push(change, bytes);
+            }
+        }
+        self.newest.send_if_modified(|known| std::mem::replace(known, newest) != newest);
+    }
+}
+
+impl EmbeddedStore {
+    /// Opens the store in the folder, or makes one there, and reads it into memory. Blocks until
+    /// that is done: about two seconds for a million entities.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError::Failed`] with an [`OpenError`](crate::OpenError) behind it if the folder is in
+    /// use, is of another format or holds a row that cannot be read, and with another error behind
+    /// it if the disk or the engine fails.
+    pub fn open(options: EmbeddedOptions) -> Result<Self, StoreError> {
+        let failed = |doing| move |source| StoreError::Failed { doing, source };
+        let folder = Folder::claim(&options.path).map_err(failed("opening the data folder"))?;
+        let engine = Engine::open(&folder.engine())
+            .map_err(|error| failed("opening the engine")(error.into()))?;
+        let (resident, counters) = recovery::load(&engine, &options)
+            .map_err(|error| failed("reading the entities into memory")(error.into()))?;
+        let pool = ScanPool::new(options.scans);
+        let shared = Arc::new(Shared {
+            options,
+            resident,
+            queue: Queue::new(),
+            health: Health::new(),
+            metrics: Metrics::new(),
+            engine: RwLock::new(None),
+            #[cfg(test)]
+            faults: crate::tests::Faults::default(),
+        });
+        let committer = Committer::new(shared.clone(), folder, (Arc::new(engine), counters));
+        let thread = std::thread::Builder::new()
+            .name("store-committer".to_owned())
+            .spawn(move || committer.run())
+            .map_err(|error| failed("starting the committer")(error.into()))?;
+        Ok(Self { shared, pool, committer: Mutex::new(Some(thread)) })
+    }
+
+    /// Carries out what is queued, makes everything durable and closes the store. Reads of entities
+    /// and records go on; writes are answered [`StoreError::Unavailable`] from then on.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError`] if the engine has failed, or fails in this. What was acknowledged is as safe
+    /// as its durability says in any case.
+    pub async fn close(&self) -> Result<(), StoreError> {
+        let (answer, answered) = oneshot::channel();
+        self.shared.queue.push_close(answer);
+        answered.await.unwrap_or(Ok(()))
+    }
+
+    /// The store's metrics.
+    pub fn metrics(&self) -> &Metrics {
+        &self.shared.metrics
+    }
+
+    /// Whether writes are taken, and a way to wait for that to change. They are not while the disk
+    /// is full, and while the engine has failed and is being opened again.
+    pub fn healthy(&self) -> watch::Receiver<bool> {
+        self.shared.health.watch()
+    }
+
+    #[cfg(test)]
+    pub(crate) fn shared(&self) -> &Arc<Shared> {
+        &self.shared
+    }
+
+    fn table(&self, tenant: &Tenant) -> Option<SharedTable> {
+        self.shared.resident.tables.get(tenant)
+    }
+}
+
+impl Drop for EmbeddedStore {
+    fn drop(&mut self) {
+        let (answer, _) = oneshot::channel();
+        self.shared.queue.push_close(answer);
+        if let Some(thread) = self.committer.lock().take()
+            && thread.join().is_err()
+        {
+            tracing::error!("the committer panicked");
+        }
+    }
+}
+
+impl Store for EmbeddedStore {
+    fn commit(&self, groups: Vec<Group>) -> BoxFuture<'_, Result<Vec<Outcome>, StoreError>> {
+        let doing = "writing";
+        if groups.is_empty() {
+            return ready(Ok(Vec::new())).boxed();
+        }
+        if let Some(trouble) = self.shared.health.trouble() {
+            return ready(Err(trouble.answer(doing))).boxed();
+        }
+        async move {
+            let (answer, answered) = oneshot::channel();
+            let request = Request::Commit(CommitRequest { groups, answer });
+            let queued = self.shared.queue.push(request).await;
+            queued.map_err(|_| Trouble::Closed.answer(doing))?;
+            answered.await.map_err(|_| Trouble::Closed.answer(doing))?
+        }
+        .boxed()
+    }
+
+    fn select<'a>(
+        &'a self,
+        tenant: &'a Tenant,
+        query: &'a EntityQuery,
+    ) -> BoxFuture<'a, Result<Page, StoreError>> {
+        let Some(table) = self.table(tenant) else {
+            return ready(Ok(Page { total: query.count.then_some(0), ..Page::default() })).boxed();
+        };
+        let limit = self.shared.options.query_time_limit;
+        let step = {
+            let table = table.read();
+            match scan::look_up(&table, query) {
+                Some(page) => Step::Done(page),
+                None => scan::begin(&table, query),
+            }
+        };
+        let scan = match step {
+            Step::Done(page) => return ready(Ok(page)).boxed(),
+            Step::Look(scan) => scan,
+        };
+        match scan.run_inline(&table) {
+            Ok(page) => ready(Ok(page)).boxed(),
+            Err(scan) => self.pool.run("scanning", move || scan.run(&table, limit)).boxed(),
+        }
+    }
+
+    fn types<'a>(
+        &'a self,
+        tenant: &'a Tenant,
+    ) -> BoxFuture<'a, Result<Vec<TypeSummary>, StoreError>> {
+        let Some(table) = self.table(tenant) else { return ready(Ok(Vec::new())).boxed() };
+        let (mut names, work) = {
+            let table = table.read();
+            let names: Vec<_> = table.indexes.types().cloned().collect();
+            let work = names.len().saturating_mul(table.indexes.attributes().count());
+            (names, work)
+        };
+        names.sort_unstable();
+        // One lock per type: there may be many.
+        let summarize = move || {
+            Ok(names.iter().filter_map(|name| table.read().summary(name)).collect::<Vec<_>>())
+        };
+        if work <= INLINE_TYPES {
+            return ready(summarize()).boxed();
+        }
+        self.pool.run("listing types", summarize).boxed()
+    }
+
+    fn changes(
+        &self,
+        after: Sequence,
+        limit: usize,
+    ) -> BoxFuture<'_, Result<Vec<Arc<Change>>, StoreError>> {
+        let doing = "reading the log";
+        let newest = self.shared.resident.newest();
+        if after >= newest || limit == 0 {
+            return ready(Ok(Vec::new())).boxed();
+        }
+        if let Some(changes) = self.shared.resident.recent.after(after, limit) {
+            return ready(Ok(changes)).boxed();
+        }
+        let Some(engine) = self.shared.engine.read().clone() else {
+            let trouble = self.shared.health.trouble().unwrap_or(Trouble::Failed);
+            return ready(Err(trouble.answer(doing))).boxed();
+        };
+        let work = move || {
+            let changes = recovery::read_changes(&engine, (after, newest), limit);
+            engine.abandon();
+            changes.map_err(|error| StoreError::Failed { doing, source: error.into() })
+        };
+        self.pool.run(doing, work).boxed()
+    }
+
+    fn newest(&self) -> watch::Receiver<Sequence> {
+        self.shared.resident.newest.subscribe()
+    }
+
+    fn truncate(&self, upto: Sequence) -> BoxFuture<'_, Result<(), StoreError>> {
+        async move {
+            let closed = || Trouble::Closed.answer("truncating the log");
+            let (answer, answered) = oneshot::channel();
+            let queued = self.shared.queue.push(Request::Truncate(upto, answer)).await;
+            queued.map_err(|_| closed())?;
+            answered.await.map_err(|_| closed())?
+        }
+        .boxed()
+    }
+
+    fn records<'a>(
+        &'a self,
+        query: &'a RecordQuery,
+    ) -> BoxFuture<'a, Result<Vec<Record>, StoreError>> {
+        ready(Ok(self.shared.resident.records.select(query))).boxed()
+    }
+}

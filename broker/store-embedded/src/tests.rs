@@ -1,0 +1,207 @@
+//! What can only be tested from inside: faults at given moments, and a committer that is held up.
+
+use std::error::Error;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::task::Poll;
+use std::time::Duration;
+
+use futures_util::FutureExt;
+use musubi_model::{Entity, EntityId, Revision, Sequence, Tenant, Timestamp};
+use musubi_query::{EntityQuery, Filter, Query, Start};
+use musubi_store::{
+    Expect, Group, Outcome, Page, RecordKey, RecordKind, RecordQuery, RecordWrite, Store,
+    StoreError, Write,
+};
+use prometheus_client::registry::Registry;
+
+use crate::{EmbeddedOptions, EmbeddedStore};
+
+/// Faults that a test asks for, each once.
+#[derive(Debug, Default)]
+pub(crate) struct Faults {
+    write: AtomicBool,
+    sync: AtomicBool,
+}
+
+impl Faults {
+    /// Fails before anything is written.
+    pub(crate) fn before_write(&self) -> Result<(), Box<dyn Error + Send + Sync>> {
+        fail_once(&self.write)
+    }
+
+    /// Fails when everything is written and nothing is known to be durable.
+    pub(crate) fn before_sync(&self) -> Result<(), Box<dyn Error + Send + Sync>> {
+        fail_once(&self.sync)
+    }
+}
+
+fn fail_once(fault: &AtomicBool) -> Result<(), Box<dyn Error + Send + Sync>> {
+    if fault.swap(false, Ordering::SeqCst) {
+        return Err("a fault that the test asked for".into());
+    }
+    Ok(())
+}
+
+fn id(number: usize) -> EntityId {
+    format!("urn:x:{number}").parse().unwrap()
+}
+
+fn put(number: usize) -> Write {
+    let entity = Entity {
+        id: id(number),
+        types: vec!["urn:x:Type".parse().unwrap()],
+        scopes: Vec::new(),
+        created_at: Timestamp::default(),
+        modified_at: Timestamp::default(),
+        expires_at: None,
+        attributes: Vec::new(),
+    };
+    let state = Some(Arc::new(entity));
+    Write { tenant: Tenant::default(), id: id(number), expect: Expect::Any, state }
+}
+
+fn record(value: Option<&[u8]>) -> RecordWrite {
+    let key = RecordKey { kind: RecordKind::Ledger, tenant: Tenant::default(), key: "x".into() };
+    RecordWrite { key, expect: Expect::Any, value: value.map(Into::into) }
+}
+
+async fn commit(
+    store: &EmbeddedStore,
+    writes: Vec<Write>,
+    records: Vec<RecordWrite>,
+) -> Result<Vec<Revision>, StoreError> {
+    let group = Group { writes, records, ..Group::default() };
+    match store.commit(vec![group]).await?.remove(0) {
+        Outcome::Committed { revisions, .. } => Ok(revisions),
+        Outcome::Refused(index) => panic!("refused at {index}"),
+    }
+}
+
+async fn select(store: &EmbeddedStore, filter: Filter, limit: usize) -> Result<Page, StoreError> {
+    let query = EntityQuery { filter, start: Start::Offset(0), limit, count: true };
+    store.select(&Tenant::default(), &query).await
+}
+
+async fn count(store: &EmbeddedStore) -> u64 {
+    select(store, Filter::All(Vec::new()), 0).await.unwrap().total.unwrap()
+}
+
+async fn ledger(store: &EmbeddedStore) -> Option<Arc<[u8]>> {
+    let query = RecordQuery {
+        kind: RecordKind::Ledger,
+        tenant: None,
+        prefix: String::new(),
+        after: None,
+        limit: 1,
+    };
+    store.records(&query).await.unwrap().pop().map(|record| record.value)
+}
+
+async fn until_healthy(store: &EmbeddedStore) {
+    let mut healthy = store.healthy();
+    let wait = tokio::time::timeout(Duration::from_secs(30), healthy.wait_for(|healthy| *healthy));
+    drop(wait.await.unwrap().unwrap());
+}
+
+fn open() -> (tempfile::TempDir, EmbeddedStore) {
+    let folder = tempfile::tempdir().unwrap();
+    let store = EmbeddedStore::open(EmbeddedOptions::new(folder.path())).unwrap();
+    (folder, store)
+}
+
+#[tokio::test]
+async fn a_batch_whose_sync_failed_is_found_when_the_engine_is_open_again() {
+    let (_folder, store) = open();
+    commit(&store, vec![put(1)], vec![record(Some(b"1"))]).await.unwrap();
+    store.shared().faults.sync.store(true, Ordering::SeqCst);
+    let failed = commit(&store, vec![put(2)], vec![record(Some(b"2"))]).await.unwrap_err();
+    assert!(matches!(failed, StoreError::Unavailable { .. }), "{failed:?}");
+    assert_eq!(count(&store).await, 1, "nothing is seen that is not known to be durable");
+    let refused = commit(&store, vec![put(3)], vec![]).await.unwrap_err();
+    assert!(matches!(refused, StoreError::Unavailable { .. }), "{refused:?}");
+    until_healthy(&store).await;
+    assert_eq!(count(&store).await, 2);
+    assert_eq!(ledger(&store).await.as_deref(), Some(b"2".as_slice()));
+    assert_eq!(*store.newest().borrow(), Sequence(2));
+    commit(&store, vec![put(3)], vec![]).await.unwrap();
+    assert_eq!(store.changes(Sequence(0), 10).await.unwrap().len(), 3);
+}
+
+#[tokio::test]
+async fn a_batch_that_was_not_written_leaves_nothing() {
+    let (_folder, store) = open();
+    commit(&store, vec![put(1)], vec![record(Some(b"1"))]).await.unwrap();
+    store.shared().faults.write.store(true, Ordering::SeqCst);
+    commit(&store, vec![put(2)], vec![record(None)]).await.unwrap_err();
+    until_healthy(&store).await;
+    assert_eq!(count(&store).await, 1);
+    assert_eq!(ledger(&store).await.as_deref(), Some(b"1".as_slice()));
+    commit(&store, vec![put(2)], vec![]).await.unwrap();
+    assert_eq!(*store.newest().borrow(), Sequence(2));
+}
+
+#[tokio::test]
+async fn a_deleted_record_whose_sync_failed_is_gone_when_the_engine_is_open_again() {
+    let (_folder, store) = open();
+    commit(&store, vec![], vec![record(Some(b"1"))]).await.unwrap();
+    store.shared().faults.sync.store(true, Ordering::SeqCst);
+    commit(&store, vec![], vec![record(None)]).await.unwrap_err();
+    until_healthy(&store).await;
+    assert_eq!(ledger(&store).await, None);
+}
+
+#[tokio::test]
+async fn groups_that_wait_are_committed_together() {
+    let (_folder, store) = open();
+    commit(&store, vec![put(0)], vec![]).await.unwrap();
+    let mut commits: Vec<_> = (1..=50)
+        .map(|number| {
+            let write = Write { expect: Expect::Absent, ..put(number) };
+            store.commit(vec![Group { writes: vec![write], ..Group::default() }])
+        })
+        .collect();
+    let table = store.shared().resident.tables.of(&Tenant::default());
+    let held = table.write();
+    // The committer takes what comes first, and is held up at the table. The rest gathers.
+    let queued = std::future::poll_fn(|context| {
+        Poll::Ready(commits.iter_mut().all(|commit| commit.poll_unpin(context).is_pending()))
+    });
+    assert!(queued.now_or_never().unwrap());
+    drop(held);
+    for commit in commits {
+        commit.await.unwrap();
+    }
+    let mut registry = Registry::default();
+    store.metrics().register(&mut registry);
+    let mut text = String::new();
+    prometheus_client::encoding::text::encode(&mut text, &registry).unwrap();
+    assert!(text.contains("store_batch_groups_sum 51.0"), "{text}");
+    let count = text.lines().find_map(|line| line.strip_prefix("store_batch_groups_count "));
+    assert!(count.unwrap().parse::<u32>().unwrap() <= 3, "{text}");
+}
+
+#[tokio::test]
+async fn a_scan_over_its_time_is_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    let options =
+        EmbeddedOptions { query_time_limit: Duration::ZERO, ..EmbeddedOptions::new(folder.path()) };
+    let store = EmbeddedStore::open(options).unwrap();
+    commit(&store, (0..3_000).map(put).collect(), vec![]).await.unwrap();
+    let pattern = Filter::IdPattern("7".parse().unwrap());
+    let refused = select(&store, pattern, 10).await.unwrap_err();
+    assert!(matches!(refused, StoreError::TooComplex(0)), "{refused:?}");
+    assert_eq!(count(&store).await, 3_000, "what the indexes answer takes no time");
+}
+
+#[tokio::test]
+async fn a_long_scan_gives_what_a_short_one_does() {
+    let (_folder, store) = open();
+    commit(&store, (0..5_000).map(put).collect(), vec![]).await.unwrap();
+    let pattern = Filter::IdPattern("99$".parse().unwrap());
+    let page = select(&store, pattern, 20).await.unwrap();
+    assert_eq!((page.total, page.more, page.items.len()), (Some(50), true, 20));
+    assert_eq!(page.items[19].entity.id, id(1_999));
+    let nothing = select(&store, Filter::Query(Query::Or(Vec::new())), 20).await.unwrap();
+    assert_eq!((nothing.total, nothing.items.len()), (Some(0), 0));
+}

@@ -1,0 +1,135 @@
+//! A process that is killed while it writes. This test's binary runs itself as that process.
+
+use std::collections::BTreeMap;
+use std::io::{BufRead, BufReader};
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+use std::sync::Arc;
+use std::time::Duration;
+
+use musubi_model::Sequence;
+use musubi_store::{Group, Store};
+use musubi_store_embedded::{Durability, EmbeddedOptions};
+use tokio::task::JoinSet;
+
+use crate::town::{cursors, find, group, open, put, record, value_of};
+
+const FOLDER: &str = "MUSUBI_TEST_KILL_FOLDER";
+const DURABILITY: &str = "MUSUBI_TEST_KILL_DURABILITY";
+const WRITERS: u64 = 8;
+
+fn options(folder: &Path, durability: &str) -> EmbeddedOptions {
+    let durability = match durability {
+        "sync" => Durability::Sync,
+        _ => Durability::Interval(Duration::from_millis(50)),
+    };
+    EmbeddedOptions { durability, log_segment: 500, ..EmbeddedOptions::new(folder) }
+}
+
+/// What the killed process does: writers that each count, in two entities and a record at once,
+/// and say so when the count is acknowledged.
+#[test]
+fn the_process_that_is_killed() {
+    let Some(folder) = std::env::var_os(FOLDER) else { return };
+    let durability = std::env::var(DURABILITY).unwrap();
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().unwrap();
+    runtime.block_on(async {
+        let store = Arc::new(open(&options(folder.as_ref(), &durability)));
+        let mut writers = JoinSet::new();
+        for writer in 0..WRITERS {
+            let store = store.clone();
+            writers.spawn(async move {
+                let left = format!("{writer}-left");
+                let right = format!("{writer}-right");
+                let start = match find(&*store, &left).await {
+                    Some(found) => value_of(&found.entity).parse::<u64>().unwrap(),
+                    None => 0,
+                };
+                for count in start + 1.. {
+                    let text = count.to_string();
+                    let group = Group {
+                        records: vec![record(&writer.to_string(), Some(&text))],
+                        ..group(vec![put(&left, &text), put(&right, &text)])
+                    };
+                    store.commit(vec![group]).await.unwrap();
+                    println!("ack {writer} {count}");
+                }
+            });
+        }
+        while let Some(ended) = writers.join_next().await {
+            ended.unwrap();
+        }
+    });
+}
+
+/// Starts the process.
+fn start(folder: &Path, durability: &str) -> Child {
+    Command::new(std::env::current_exe().unwrap())
+        .args(["--exact", "kill::the_process_that_is_killed", "--nocapture"])
+        .env(FOLDER, folder)
+        .env(DURABILITY, durability)
+        .stdout(Stdio::piped())
+        .stderr(Stdio::null())
+        .spawn()
+        .unwrap()
+}
+
+/// Kills the process after so many acknowledgements, and gives the last of each writer.
+fn kill_after(mut process: Child, acknowledgements: usize) -> BTreeMap<u64, u64> {
+    let mut last = BTreeMap::new();
+    let output = BufReader::new(process.stdout.take().unwrap());
+    let mut seen = 0;
+    for line in output.lines() {
+        let line = line.unwrap();
+        let mut words = line.split_whitespace();
+        let (Some("ack"), Some(writer), Some(count)) = (words.next(), words.next(), words.next())
+        else {
+            continue;
+        };
+        // The last line may be cut, but then it was not written whole either.
+        if let (Ok(writer), Ok(count)) = (writer.parse(), count.parse()) {
+            last.insert(writer, count);
+        }
+        seen += 1;
+        if seen == acknowledgements {
+            process.kill().unwrap();
+        }
+    }
+    process.wait().unwrap();
+    assert!(seen >= acknowledgements, "the process ended by itself after {seen}");
+    last
+}
+
+async fn kill_five_times(durability: &str) {
+    let folder = tempfile::tempdir().unwrap();
+    for round in 0..5 {
+        let process = start(folder.path(), durability);
+        let last = kill_after(process, 60 + 217 * round);
+        let store = open(&options(folder.path(), durability));
+        let counters = cursors(&store).await;
+        for (writer, acknowledged) in last {
+            let left = find(&store, &format!("{writer}-left")).await.unwrap();
+            let right = find(&store, &format!("{writer}-right")).await.unwrap();
+            let count: u64 = value_of(&left.entity).parse().unwrap();
+            assert!(count >= acknowledged, "{writer}: {count} is there, {acknowledged} was said");
+            assert_eq!(value_of(&right.entity), count.to_string());
+            let key = writer.to_string();
+            let counter = counters.iter().find(|record| record.key.key == key).unwrap();
+            assert_eq!(*counter.value, *count.to_string().as_bytes());
+        }
+        let changes = store.changes(Sequence(0), usize::MAX).await.unwrap();
+        let numbers: Vec<u64> = changes.iter().map(|change| change.sequence.0).collect();
+        assert_eq!(numbers, (1..=store.newest().borrow().0).collect::<Vec<_>>());
+        store.close().await.unwrap();
+    }
+}
+
+#[tokio::test]
+async fn what_was_acknowledged_in_sync_is_there_after_a_kill() {
+    kill_five_times("sync").await;
+}
+
+#[tokio::test]
+async fn what_was_acknowledged_in_intervals_is_there_after_a_kill() {
+    kill_five_times("interval").await;
+}
