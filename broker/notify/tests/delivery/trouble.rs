@@ -1,0 +1,209 @@
+//! Endpoints that fail.
+
+use std::time::Duration;
+
+use musubi_model::Tenant;
+use musubi_notify::NotifierOptions;
+use musubi_store::RecordKind;
+use serde_json::json;
+
+use crate::receiver::{Arrival, Receiver};
+use crate::town::{Town, id, ledger, quick, to};
+
+/// Does not come back by itself to what failed once.
+fn patient() -> NotifierOptions {
+    let pause = Duration::from_hours(1);
+    NotifierOptions { first_retry: pause, longest_retry: pause, ..quick() }
+}
+
+#[tokio::test]
+async fn a_failure_is_retried_with_the_same_id_and_nothing_overtakes_it() {
+    let (town, receiver) = (Town::new(), Receiver::start().await);
+    // Every answer asks for an hour of patience; the longest pause is shorter.
+    receiver.answer("/a", &[500, 503, 429, 404]);
+    let subscription = town.subscribe(&to("1", &receiver.url("/a"))).await;
+    let running = town.run(quick());
+    town.write(1).await;
+    town.write(2).await;
+    running.settled().await;
+    let arrivals = receiver.arrivals("/a");
+    let counts: Vec<_> = arrivals.iter().map(Arrival::count).collect();
+    assert_eq!(counts, [1, 1, 1, 1, 1, 2]);
+    assert!(arrivals[..5].iter().all(|it| it.body == arrivals[0].body));
+    assert_ne!(arrivals[0].id(), arrivals[5].id());
+    assert_eq!(running.ledger(&subscription), ledger([2, 0, 0, 0]));
+    let status = running.notifications.delivery(&Tenant::default(), &subscription);
+    assert_eq!((status.times_sent, status.times_failed), (6, 4));
+    assert_eq!(status.status(), Some("ok"));
+}
+
+#[tokio::test]
+async fn an_endpoint_that_is_down_delays_nobody_else() {
+    let town = Town::new();
+    let (up, down) = (Receiver::start().await, Receiver::start().await);
+    down.always("/a", 503);
+    for n in 0..4 {
+        town.subscribe(&to(&format!("down{n}"), &down.url("/a"))).await;
+    }
+    let good = town.subscribe(&to("up", &up.url("/a"))).await;
+    let running = town.run(NotifierOptions { deliveries: 2, lane_window: 4, ..quick() });
+    for count in 0..30 {
+        town.write(count).await;
+    }
+    up.expect("/a", 30).await;
+    running
+        .until("delivery", |it| {
+            it.ledger(&Tenant::default(), &good).is_some_and(|it| it.delivered == 30)
+        })
+        .await;
+    for n in 0..4 {
+        let found = running.ledger(&id(&format!("down{n}")));
+        assert_eq!(found, ledger([0, 30, 0, 0]));
+    }
+    assert!(running.notifications.oldest_pending().is_some());
+    assert!(running.notifications.log_needed_from().0 <= 6);
+}
+
+#[tokio::test]
+async fn an_endpoint_that_answers_nothing_delays_nobody_else() {
+    let town = Town::new();
+    let (up, silent) = (Receiver::start().await, Receiver::start().await);
+    silent.hold(true);
+    for n in 0..4 {
+        town.subscribe(&to(&format!("silent{n}"), &silent.url("/a"))).await;
+    }
+    let good = town.subscribe(&to("up", &up.url("/a"))).await;
+    let options = NotifierOptions { deliveries: 4, deliveries_per_endpoint: 2, ..quick() };
+    let running = town.run(options);
+    for count in 0..30 {
+        town.write(count).await;
+    }
+    silent.expect("/a", 2).await;
+    running
+        .until("delivery", |it| {
+            it.ledger(&Tenant::default(), &good).is_some_and(|it| it.delivered == 30)
+        })
+        .await;
+    assert_eq!(silent.arrivals("/a").len(), 2, "no more than that at a time");
+    silent.hold(false);
+    running.settled().await;
+    assert_eq!(running.notifications.totals(), ledger([150, 0, 0, 0]));
+}
+
+#[tokio::test]
+async fn what_does_not_fit_into_memory_is_read_from_the_outbox() {
+    let (town, receiver) = (Town::new(), Receiver::start().await);
+    receiver.hold(true);
+    let subscription = town.subscribe(&to("1", &receiver.url("/a"))).await;
+    let options = NotifierOptions { lane_window: 3, batch_changes: 4, batch_pairs: 2, ..quick() };
+    let running = town.run(options);
+    for count in 0..100 {
+        town.write(count).await;
+    }
+    running.caught_up().await;
+    assert_eq!(running.ledger(&subscription), ledger([0, 100, 0, 0]));
+    assert_eq!(town.records(RecordKind::Outbox).await.len(), 50);
+    receiver.hold(false);
+    running.settled().await;
+    let counts: Vec<_> = receiver.arrivals("/a").iter().map(Arrival::count).collect();
+    assert_eq!(counts, (0..100).collect::<Vec<_>>());
+    assert_eq!(running.ledger(&subscription), ledger([100, 0, 0, 0]));
+    assert!(town.records(RecordKind::Outbox).await.is_empty());
+}
+
+#[tokio::test]
+async fn what_fails_too_often_is_among_the_dead_letters() {
+    let (town, receiver) = (Town::new(), Receiver::start().await);
+    receiver.answer("/a", &[500, 500, 500]);
+    let subscription = town.subscribe(&to("1", &receiver.url("/a"))).await;
+    let running = town.run(NotifierOptions { attempts: 3, ..quick() });
+    let sequence = town.write(1).await;
+    town.write(2).await;
+    running.settled().await;
+    let arrivals = receiver.arrivals("/a");
+    assert_eq!(arrivals.iter().map(Arrival::count).collect::<Vec<_>>(), [1, 1, 1, 2]);
+    assert_eq!(running.ledger(&subscription), ledger([1, 0, 1, 0]));
+    let [letter] = &town.dead_letters().await[..] else { panic!("one is expected") };
+    assert_eq!(letter.id, arrivals[0].id());
+    assert_eq!(letter.kind, "notification");
+    assert_eq!(letter.subscription, subscription);
+    assert_eq!(letter.sequence, sequence);
+    assert_eq!(letter.reason, "the endpoint answered 500 Internal Server Error");
+    assert_eq!(letter.payload, arrivals[0].body);
+    assert!(receiver.url("").ends_with(&letter.endpoint));
+}
+
+#[tokio::test]
+async fn what_is_refused_a_few_times_is_among_the_dead_letters() {
+    let (town, receiver) = (Town::new(), Receiver::start().await);
+    receiver.always("/a", 410);
+    receiver.always("/moved", 307);
+    let refused = town.subscribe(&to("1", &receiver.url("/a"))).await;
+    let moved = town.subscribe(&to("2", &receiver.url("/moved"))).await;
+    let forbidden = town.subscribe(&to("3", "http://169.254.169.254/latest")).await;
+    let running = town.run(NotifierOptions { refusals: 2, ..quick() });
+    for count in [1, 2, 3] {
+        town.write(count).await;
+    }
+    running.settled().await;
+    let counts: Vec<_> = receiver.arrivals("/a").iter().map(Arrival::count).collect();
+    assert_eq!(counts, [1, 1, 2, 3], "the others are refused for good at once");
+    for subscription in [refused, moved, forbidden] {
+        assert_eq!(running.ledger(&subscription), ledger([0, 0, 3, 0]));
+    }
+    assert_eq!(town.dead_letters().await.len(), 9);
+}
+
+#[tokio::test]
+async fn what_is_too_old_is_given_up_together_with_what_waits_behind_it() {
+    let (town, receiver) = (Town::new(), Receiver::start().await);
+    receiver.always("/a", 503);
+    receiver.hold(true);
+    let subscription = town.subscribe(&to("1", &receiver.url("/a"))).await;
+    let running = town.run(NotifierOptions { max_age: Duration::from_mins(1), ..quick() });
+    for count in 0..10 {
+        town.write(count).await;
+    }
+    receiver.expect("/a", 1).await;
+    running.caught_up().await;
+    town.pass(Duration::from_secs(61));
+    receiver.hold(false);
+    running.settled().await;
+    assert_eq!(running.ledger(&subscription), ledger([0, 0, 10, 0]));
+    assert_eq!(receiver.arrivals("/a").len(), 1, "one attempt is enough to know");
+    assert_eq!(town.dead_letters().await.len(), 10);
+}
+
+#[tokio::test]
+async fn a_changed_subscription_is_tried_at_once() {
+    let (town, receiver) = (Town::new(), Receiver::start().await);
+    receiver.always("/wrong", 503);
+    let subscription = town.subscribe(&to("1", &receiver.url("/wrong"))).await;
+    let running = town.run(patient());
+    town.write(1).await;
+    receiver.expect("/wrong", 1).await;
+    let endpoint = json!({"endpoint": {"uri": receiver.url("/right")}});
+    town.patch(&subscription, &json!({"notification": endpoint})).await;
+    receiver.expect("/right", 1).await;
+    running.settled().await;
+    assert_eq!(running.ledger(&subscription), ledger([1, 0, 0, 0]));
+}
+
+#[tokio::test]
+async fn a_change_that_is_gone_from_the_log_is_accounted_for() {
+    let (town, receiver) = (Town::new(), Receiver::start().await);
+    receiver.always("/a", 503);
+    let subscription = town.subscribe(&to("1", &receiver.url("/a"))).await;
+    let running = town.run(patient());
+    let sequence = town.write(1).await;
+    receiver.expect("/a", 1).await;
+    running.caught_up().await;
+    running.stop().await;
+    town.store.truncate(sequence).await.unwrap();
+    let running = town.run(patient());
+    running.settled().await;
+    assert_eq!(running.ledger(&subscription), ledger([0, 0, 1, 0]));
+    let [letter] = &town.dead_letters().await[..] else { panic!("one is expected") };
+    assert_eq!(letter.reason, "the change is no longer in the log");
+    assert!(letter.payload.is_null());
+}
