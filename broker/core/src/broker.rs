@@ -1,0 +1,123 @@
+//! The broker: what a process holds once and clones into every request.
+
+use std::fmt;
+use std::sync::Arc;
+
+use musubi_context::Contexts;
+use musubi_model::{Clock, Sequence, Tenant};
+use musubi_notify::{Ledger, Notifications};
+use musubi_store::Store;
+
+use crate::tenants::Tenants;
+use crate::{Caller, Error, Replay, Session};
+
+/// What a broker is made of.
+#[derive(Clone)]
+pub struct BrokerOptions {
+    /// Where everything is kept.
+    pub store: Arc<dyn Store>,
+    /// The contexts that requests may name.
+    pub contexts: Contexts,
+    /// What became of notifications; only asked, never told.
+    pub notifications: Notifications,
+    /// The time.
+    pub clock: Arc<dyn Clock>,
+    /// What carries a dead letter to where it belongs once more. None: replaying is refused.
+    pub replay: Option<Arc<dyn Replay>>,
+    /// How often a change is decided anew when others change the same entity meanwhile; at least
+    /// 1. With `n` writers on one entity, `n` suffices.
+    pub attempts: usize,
+    /// How many changes stay in the log behind the slowest reader.
+    pub log_kept: u64,
+}
+
+impl BrokerOptions {
+    /// As many attempts as usual.
+    pub const ATTEMPTS: usize = 100;
+    /// As many kept changes as usual.
+    pub const LOG_KEPT: u64 = 10_000;
+}
+
+impl fmt::Debug for BrokerOptions {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("BrokerOptions")
+            .field("attempts", &self.attempts)
+            .field("log_kept", &self.log_kept)
+            .finish_non_exhaustive()
+    }
+}
+
+/// The broker: a cheap handle, cloned into every request.
+#[derive(Clone)]
+pub struct Broker(Arc<Shared>);
+
+pub(crate) struct Shared {
+    pub(crate) options: BrokerOptions,
+    pub(crate) tenants: Tenants,
+}
+
+impl fmt::Debug for Broker {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Broker").field(&self.0.options).finish()
+    }
+}
+
+impl Broker {
+    /// A broker on what `options` names.
+    pub fn new(options: BrokerOptions) -> Self {
+        Self(Arc::new(Shared { options, tenants: Tenants::default() }))
+    }
+
+    /// The only door to an operation: somebody, in a tenant.
+    pub fn session(&self, caller: Caller, tenant: Tenant) -> Session {
+        Session { broker: self.clone(), caller, tenant }
+    }
+
+    /// The contexts that requests may name.
+    pub fn contexts(&self) -> &Contexts {
+        &self.0.options.contexts
+    }
+
+    /// The sums of the ledgers of all subscriptions.
+    pub fn totals(&self) -> Ledger {
+        self.0.options.notifications.totals()
+    }
+
+    /// The newest change in the log.
+    pub fn newest(&self) -> Sequence {
+        *self.0.options.store.newest().borrow()
+    }
+
+    /// Reads the names of all tenants, so that no first request has to.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Store`] if the store does not answer.
+    pub async fn load_tenants(&self) -> Result<(), Error> {
+        self.0.tenants.load(self.store()).await
+    }
+
+    /// Lets the store drop the changes that no notification needs any more, but for the newest
+    /// [`BrokerOptions::log_kept`]. To be called now and then.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Store`] if the store does not answer.
+    pub async fn truncate_log(&self) -> Result<(), Error> {
+        let needed = self.0.options.notifications.log_needed_from().0;
+        let kept = self.newest().0.saturating_sub(self.0.options.log_kept);
+        let upto = needed.saturating_sub(1).min(kept);
+        if upto > 0 {
+            self.store().truncate(Sequence(upto)).await?;
+        }
+        Ok(())
+    }
+
+    pub(crate) fn store(&self) -> &dyn Store {
+        &*self.0.options.store
+    }
+
+    pub(crate) fn shared(&self) -> &Shared {
+        &self.0
+    }
+}

@@ -1,0 +1,67 @@
+//! Who calls, and what they may do. The one place where an operation is allowed or refused.
+
+use musubi_query::Filter;
+
+use crate::Error;
+
+/// Somebody who uses the broker.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Caller {
+    /// Whoever reaches a broker that has no authentication configured, and this process itself.
+    /// May do everything.
+    Local,
+}
+
+/// What an operation needs its caller to be allowed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Right {
+    /// To see entities.
+    ReadEntities,
+    /// To create entities.
+    CreateEntities,
+    /// To change entities that are there.
+    ChangeEntities,
+    /// To delete entities.
+    DeleteEntities,
+    /// To see what types there are.
+    ReadTypes,
+    /// To see subscriptions and what became of their notifications.
+    ReadSubscriptions,
+    /// To create, change and delete subscriptions.
+    WriteSubscriptions,
+    /// To see dead letters.
+    ReadDeadLetters,
+    /// To replay and delete dead letters.
+    WriteDeadLetters,
+    /// To write on behalf of an adapter.
+    Ingest,
+}
+
+impl Caller {
+    /// Passes if the caller has this right.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Forbidden`] if not.
+    pub fn require(&self, right: Right) -> Result<(), Error> {
+        match (self, right) {
+            (Self::Local, _) => Ok(()),
+        }
+    }
+
+    /// The entities that this caller may see, as a condition that is added to every query and to
+    /// every read before a write; none if that is all of them.
+    pub(crate) fn visible(&self) -> Option<Filter> {
+        match self {
+            Self::Local => None,
+        }
+    }
+
+    /// `filter`, narrowed to what this caller may see.
+    pub(crate) fn narrow(&self, filter: Filter) -> Filter {
+        match self.visible() {
+            None => filter,
+            Some(visible) => Filter::All(vec![visible, filter]),
+        }
+    }
+}

@@ -1,0 +1,117 @@
+//! The way in for adapters that run in this process: many small all-or-nothing writes at once.
+
+use std::sync::Arc;
+
+use musubi_model::{
+    AttributeFragment, Cause, Entity, EntityFragment, EntityId, FragmentValue, InstanceFragment,
+    Instances, Overwrite, Revision, Sequence, Timestamp,
+};
+use musubi_store::{Expect, RecordWrite};
+
+use crate::commit::{Change, Current, Plan, Task};
+use crate::{Error, Right, Session};
+
+/// What is written together or not at all.
+#[derive(Clone, Debug, Default)]
+pub struct Ingest {
+    /// Entities, each with an id. One that is there gets the attributes, which take the place of
+    /// those it has, and loses those that are Null; one that is not there is created, for which
+    /// it needs a type.
+    pub entities: Vec<EntityFragment>,
+    /// What is to be remembered with it.
+    pub records: Vec<RecordWrite>,
+    /// Who brings it about.
+    pub cause: Cause,
+}
+
+/// What a write became.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Committed {
+    /// The newest change in the log at the time; 0 if nothing had to be written.
+    pub newest: Sequence,
+    /// The new revision of each entity and then of each record, in order.
+    pub revisions: Vec<Revision>,
+}
+
+impl Session {
+    /// Writes on behalf of adapters: one result per item, in order. Items that concern the same
+    /// entity are carried out in their order, the others at once.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Store`] if the store did not answer; then nothing is known of the items and all
+    /// may be given again. What is wrong with a single item is its own result.
+    pub async fn ingest(&self, items: Vec<Ingest>) -> Result<Vec<Result<Committed, Error>>, Error> {
+        self.caller.require(Right::Ingest)?;
+        let results = self.carry_out(items).await?;
+        Ok(results.into_iter().map(|result| result.map(|((), committed)| committed)).collect())
+    }
+}
+
+impl Task for Ingest {
+    type Answer = ();
+
+    fn ids(&self) -> impl Iterator<Item = &EntityId> {
+        self.entities.iter().filter_map(|fragment| fragment.id.as_ref())
+    }
+
+    fn decide(&self, current: &Current, now: Timestamp) -> Result<Plan<()>, Error> {
+        let mut writes: Vec<Change> = Vec::with_capacity(self.entities.len());
+        for fragment in &self.entities {
+            let Some(id) = &fragment.id else {
+                return Err(Error::BadRequestData("an entity without id".to_owned()));
+            };
+            // An item may mention an entity twice; a group may not.
+            if let Some(earlier) = writes.iter_mut().find(|change| change.id == *id) {
+                let state = written(fragment.clone(), earlier.state.as_deref(), now)?;
+                earlier.state = Some(Arc::new(state));
+                continue;
+            }
+            let found = current.get(id);
+            let state = written(fragment.clone(), found.map(|found| &*found.entity), now)?;
+            writes.push(Change {
+                id: id.clone(),
+                expect: found.map_or(Expect::Absent, |found| Expect::At(found.revision)),
+                state: Some(Arc::new(state)),
+            });
+        }
+        Ok(Plan { cause: self.cause.clone(), writes, records: self.records.clone(), answer: () })
+    }
+}
+
+/// The entity that a fragment makes of what is there.
+fn written(
+    mut fragment: EntityFragment,
+    there: Option<&Entity>,
+    now: Timestamp,
+) -> Result<Entity, Error> {
+    let deleted = take_deletions(&mut fragment);
+    let Some(there) = there else { return Ok(Entity::create(fragment, now)?) };
+    let (mut entity, _) = there.append(fragment, Overwrite::Yes, now)?;
+    for attribute in deleted {
+        for instance in attribute.instances {
+            let which = instance.dataset_id.map_or(Instances::Default, Instances::Dataset);
+            if let Some(without) = entity.delete_attribute(&attribute.name, &which, now) {
+                entity = without;
+            }
+        }
+    }
+    Ok(entity)
+}
+
+/// Takes the instances that are Null out of the fragment.
+fn take_deletions(fragment: &mut EntityFragment) -> Vec<AttributeFragment> {
+    let is_null = |instance: &InstanceFragment| instance.value == Some(FragmentValue::Null);
+    let any = |attribute: &AttributeFragment| attribute.instances.iter().any(is_null);
+    if !fragment.attributes.iter().any(any) {
+        return Vec::new();
+    }
+    let mut deleted = Vec::new();
+    for attribute in &mut fragment.attributes {
+        let (nulls, kept) = attribute.instances.drain(..).partition(is_null);
+        attribute.instances = kept;
+        deleted.push(AttributeFragment { name: attribute.name.clone(), instances: nulls });
+    }
+    fragment.attributes.retain(|attribute| !attribute.instances.is_empty());
+    deleted
+}
