@@ -1,0 +1,170 @@
+//! Which representation a client wants (CIM 009, clause 6.3.4).
+
+use http::{HeaderMap, HeaderValue, header};
+
+use crate::error::Error;
+
+/// A media type that answers come in. Declared in the order of preference of the clause.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Media {
+    Json,
+    LdJson,
+    GeoJson,
+}
+
+/// What is on offer almost everywhere.
+pub(crate) const LINKED: &[Media] = &[Media::Json, Media::LdJson];
+/// What is on offer for entities.
+pub(crate) const ENTITIES: &[Media] = &[Media::Json, Media::LdJson, Media::GeoJson];
+
+impl Media {
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::Json => "application/json",
+            Self::LdJson => "application/ld+json",
+            Self::GeoJson => "application/geo+json",
+        }
+    }
+
+    pub(crate) fn header(self) -> HeaderValue {
+        HeaderValue::from_static(self.name())
+    }
+
+    fn subtype(self) -> &'static str {
+        match self {
+            Self::Json => "json",
+            Self::LdJson => "ld+json",
+            Self::GeoJson => "geo+json",
+        }
+    }
+}
+
+/// The one of `offered` that the client prefers; among equals, the first.
+pub(crate) fn negotiate(headers: &HeaderMap, offered: &[Media]) -> Result<Media, Error> {
+    let mut ranges = Vec::new();
+    for value in headers.get_all(header::ACCEPT) {
+        if value == "*/*" || value == "application/json" {
+            // What nearly every client sends.
+            ranges.push(("*", "*", 1000));
+            continue;
+        }
+        let text = value
+            .to_str()
+            .map_err(|_| Error::InvalidRequest("the Accept header is not ASCII".to_owned()))?;
+        for range in text.split(',').filter(|range| !range.trim().is_empty()) {
+            ranges.push(parse_range(range)?);
+        }
+    }
+    if ranges.is_empty() {
+        return Ok(Media::Json);
+    }
+    let mut best: Option<(u32, Media)> = None;
+    for media in offered {
+        let weight = weight(&ranges, *media);
+        if weight > best.map_or(0, |(weight, _)| weight) {
+            best = Some((weight, *media));
+        }
+    }
+    let names: Vec<&str> = offered.iter().map(|media| media.name()).collect();
+    best.map(|(_, media)| media).ok_or_else(|| Error::NotAcceptable(names.join(", ")))
+}
+
+/// Whether the client asks for problems under their own media type.
+pub(crate) fn wants_problem_json(headers: &HeaderMap) -> bool {
+    headers.get_all(header::ACCEPT).iter().any(|value| {
+        value.to_str().is_ok_and(|text| {
+            text.split(',').any(|range| {
+                let name = range.split(';').next().unwrap_or_default();
+                name.trim().eq_ignore_ascii_case("application/problem+json")
+            })
+        })
+    })
+}
+
+/// Type, subtype, and weight in thousandths.
+fn parse_range(range: &str) -> Result<(&str, &str, u32), Error> {
+    let malformed =
+        || Error::InvalidRequest(format!("{:?} in Accept is no media range", range.trim()));
+    let mut parts = range.split(';');
+    let name = parts.next().unwrap_or_default().trim();
+    let (kind, subtype) = name.split_once('/').ok_or_else(malformed)?;
+    let mut weight = 1000;
+    for parameter in parts {
+        let Some((key, value)) = parameter.split_once('=') else { continue };
+        if key.trim().eq_ignore_ascii_case("q") {
+            weight = thousandths(value.trim()).ok_or_else(malformed)?;
+        }
+    }
+    Ok((kind, subtype, weight))
+}
+
+/// `0.25` is 250.
+pub(crate) fn thousandths(text: &str) -> Option<u32> {
+    let (whole, fraction) = text.split_once('.').unwrap_or((text, ""));
+    let digits = fraction.len() <= 3 && fraction.bytes().all(|byte| byte.is_ascii_digit());
+    let fraction: u32 = if digits { format!("{fraction:0<3}").parse().ok()? } else { return None };
+    match (whole, fraction) {
+        ("0", _) => Some(fraction),
+        ("1", 0) => Some(1000),
+        _ => None,
+    }
+}
+
+/// The weight that the most specific range gives to a media type; 0 if no range covers it.
+fn weight(ranges: &[(&str, &str, u32)], media: Media) -> u32 {
+    let specificity = |kind: &str, subtype: &str| match (kind, subtype) {
+        ("*", "*") => Some(1),
+        (kind, "*") if kind.eq_ignore_ascii_case("application") => Some(2),
+        (kind, subtype)
+            if kind.eq_ignore_ascii_case("application")
+                && subtype.eq_ignore_ascii_case(media.subtype()) =>
+        {
+            Some(3)
+        }
+        _ => None,
+    };
+    let covering = ranges.iter().filter_map(|(kind, subtype, weight)| {
+        specificity(kind, subtype).map(|specificity| (specificity, *weight))
+    });
+    covering.max().map_or(0, |(_, weight)| weight)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn check(accept: &[&str], offered: &[Media], expected: Option<Media>) {
+        let mut headers = HeaderMap::new();
+        for value in accept {
+            headers.append(header::ACCEPT, HeaderValue::from_str(value).unwrap());
+        }
+        assert_eq!(negotiate(&headers, offered).ok(), expected, "{accept:?}");
+    }
+
+    #[test]
+    fn the_first_of_the_list_wins_unless_weights_say_otherwise() {
+        check(&[], ENTITIES, Some(Media::Json));
+        check(&["*/*"], ENTITIES, Some(Media::Json));
+        check(&["application/*"], LINKED, Some(Media::Json));
+        check(&["application/ld+json, application/json"], LINKED, Some(Media::Json));
+        check(&["application/json;q=0.1, application/ld+json;q=0.9"], LINKED, Some(Media::LdJson));
+        check(&["application/json;q=0, application/ld+json"], LINKED, Some(Media::LdJson));
+        check(&["application/json;q=0, */*"], LINKED, Some(Media::LdJson));
+        check(
+            &["application/geo+json;q=0.9, application/ld+json;q=0.1"],
+            LINKED,
+            Some(Media::LdJson),
+        );
+        check(&["application/geo+json"], ENTITIES, Some(Media::GeoJson));
+        check(&["application/ld+json", "text/html"], LINKED, Some(Media::LdJson));
+    }
+
+    #[test]
+    fn what_is_not_on_offer_is_refused() {
+        check(&["application/geo+json"], LINKED, None);
+        check(&["text/html"], ENTITIES, None);
+        check(&["application/json;q=0"], LINKED, None);
+        check(&["json"], LINKED, None);
+        check(&["application/json;q=2"], LINKED, None);
+    }
+}

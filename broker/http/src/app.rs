@@ -1,0 +1,44 @@
+//! What every handler can reach.
+
+use std::fmt;
+use std::sync::Arc;
+
+use musubi_broker::Broker;
+use prometheus_client::registry::Registry;
+
+use crate::options::{Adapters, Hosts, Limits, PageSource, Readiness};
+
+/// The state of the router. Cloning is one atomic increment.
+#[derive(Clone)]
+pub(crate) struct App(Arc<Parts>);
+
+pub(crate) struct Parts {
+    pub(crate) broker: Broker,
+    pub(crate) limits: Limits,
+    pub(crate) hosts: Hosts,
+    pub(crate) metrics: Registry,
+    pub(crate) ready: Option<Readiness>,
+    pub(crate) page: Option<PageSource>,
+    pub(crate) adapters: Option<Arc<dyn Adapters>>,
+    pub(crate) contexts: Vec<(String, String)>,
+}
+
+impl App {
+    pub(crate) fn new(parts: Parts) -> Self {
+        Self(Arc::new(parts))
+    }
+}
+
+impl std::ops::Deref for App {
+    type Target = Parts;
+
+    fn deref(&self) -> &Parts {
+        &self.0
+    }
+}
+
+impl fmt::Debug for App {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("App").field("limits", &self.limits).finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,244 @@
+//! Requests that change entities: their parameters and bodies, parsed, expanded and checked.
+
+use std::marker::PhantomData;
+
+use axum::extract::{FromRequest, FromRequestParts, Request};
+use http::request::Parts;
+use musubi_context::{Context, expand_attribute, expand_entity, expand_fragment};
+use musubi_model::{AttrName, AttributeFragment, Document, EntityFragment, EntityId, Node};
+use musubi_query::TypeSelection;
+
+use crate::app::App;
+use crate::error::Error;
+use crate::link;
+use crate::names::Names;
+use crate::parameters::Parameters;
+use crate::path::AttributePath;
+use crate::payload::Payload;
+use crate::problem::Problem;
+
+/// Says which query parameters an operation knows.
+pub(crate) trait Operation: Send {
+    const PARAMETERS: &'static [&'static str];
+}
+
+/// A whole entity in the body: id and type are there.
+#[derive(Debug)]
+pub(crate) struct Whole<O> {
+    pub(crate) fragment: EntityFragment,
+    pub(crate) types: Option<TypeSelection>,
+    operation: PhantomData<O>,
+}
+
+/// A part of an entity in the body.
+#[derive(Debug)]
+pub(crate) struct Part<O> {
+    pub(crate) fragment: EntityFragment,
+    pub(crate) types: Option<TypeSelection>,
+    pub(crate) parameters: Parameters,
+    operation: PhantomData<O>,
+}
+
+/// One attribute of one entity, in path and body.
+#[derive(Debug)]
+pub(crate) struct OneAttribute<O> {
+    pub(crate) id: EntityId,
+    pub(crate) fragment: AttributeFragment,
+    pub(crate) types: Option<TypeSelection>,
+    operation: PhantomData<O>,
+}
+
+/// No body; names in path and parameters are read in the context of the `Link` header.
+#[derive(Debug)]
+pub(crate) struct Bare<O> {
+    pub(crate) parameters: Parameters,
+    pub(crate) context: Context,
+    pub(crate) types: Option<TypeSelection>,
+    operation: PhantomData<O>,
+}
+
+/// An array of entities in the body, of which some may be unusable.
+#[derive(Debug)]
+pub(crate) struct Batch<O> {
+    /// Those that can be used, each with an id.
+    pub(crate) fragments: Vec<EntityFragment>,
+    /// The ids of the others, as far as they have one, and what is wrong with them.
+    pub(crate) errors: Vec<(String, Error)>,
+    pub(crate) parameters: Parameters,
+    operation: PhantomData<O>,
+}
+
+/// Whether the items of a batch are whole entities.
+pub(crate) trait BatchOperation: Operation {
+    const WHOLE: bool;
+}
+
+impl<O: Operation> FromRequest<App> for Whole<O> {
+    type Rejection = Problem;
+
+    async fn from_request(request: Request, app: &App) -> Result<Self, Problem> {
+        let parameters = Parameters::parse(request.uri().query(), O::PARAMETERS)?;
+        let payload = Payload::from_request(request, app).await?;
+        let (node, context) = payload.object(app).await?;
+        let fragment = expand_entity(&node, &context)?;
+        let types = types(&parameters, &context)?;
+        Ok(Self { fragment, types, operation: PhantomData })
+    }
+}
+
+impl<O: Operation> FromRequest<App> for Part<O> {
+    type Rejection = Problem;
+
+    async fn from_request(request: Request, app: &App) -> Result<Self, Problem> {
+        let parameters = Parameters::parse(request.uri().query(), O::PARAMETERS)?;
+        let payload = Payload::from_request(request, app).await?;
+        let (node, context) = payload.object(app).await?;
+        let fragment = expand_fragment(&node, &context)?;
+        let types = types(&parameters, &context)?;
+        Ok(Self { fragment, types, parameters, operation: PhantomData })
+    }
+}
+
+impl<O: Operation> FromRequest<App> for OneAttribute<O> {
+    type Rejection = Problem;
+
+    async fn from_request(request: Request, app: &App) -> Result<Self, Problem> {
+        let (mut parts, body) = request.into_parts();
+        let path = AttributePath::from_request_parts(&mut parts, app).await?;
+        let parameters = Parameters::parse(parts.uri.query(), O::PARAMETERS)?;
+        let payload = Payload::from_request(Request::from_parts(parts, body), app).await?;
+        let (node, context) = payload.object(app).await?;
+        let name = attribute(&path.term, &context)?;
+        let fragment = expand_attribute(name, &node, &context)?;
+        let types = types(&parameters, &context)?;
+        Ok(Self { id: path.id, fragment, types, operation: PhantomData })
+    }
+}
+
+impl<O: Operation> FromRequestParts<App> for Bare<O> {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, Problem> {
+        let parameters = Parameters::parse(parts.uri.query(), O::PARAMETERS)?;
+        let context = link::context(app, &parts.headers).await?;
+        let types = types(&parameters, &context)?;
+        Ok(Self { parameters, context, types, operation: PhantomData })
+    }
+}
+
+impl<O: BatchOperation> FromRequest<App> for Batch<O> {
+    type Rejection = Problem;
+
+    async fn from_request(request: Request, app: &App) -> Result<Self, Problem> {
+        let parameters = Parameters::parse(request.uri().query(), O::PARAMETERS)?;
+        parameters.flag("local")?;
+        let payload = Payload::from_request(request, app).await?;
+        let body = payload.parse()?;
+        let items = items(&body)?;
+        let mut fragments = Vec::with_capacity(items.len());
+        let mut errors = Vec::new();
+        // Most batches name one context throughout.
+        let mut known: Option<(Option<&str>, Context)> = None;
+        for item in items {
+            let member = item.member("@context").map(|member| member.raw);
+            let context = match &known {
+                Some((same, context)) if *same == member => Ok(context.clone()),
+                Some(_) | None => payload.context_of(item, app).await,
+            };
+            let fragment = context.and_then(|context| {
+                let fragment = batch_item::<O>(item, &context);
+                known = Some((member, context));
+                fragment
+            });
+            match fragment {
+                Ok(fragment) => fragments.push(fragment),
+                Err(error) => errors.push((id_of(item), error)),
+            }
+        }
+        Ok(Self { fragments, errors, parameters, operation: PhantomData })
+    }
+}
+
+/// The ids in the body of a batch delete, of which some may be unusable.
+#[derive(Debug)]
+pub(crate) struct Ids {
+    pub(crate) ids: Vec<EntityId>,
+    pub(crate) errors: Vec<(String, Error)>,
+}
+
+impl FromRequest<App> for Ids {
+    type Rejection = Problem;
+
+    async fn from_request(request: Request, app: &App) -> Result<Self, Problem> {
+        let parameters = Parameters::parse(request.uri().query(), &["local"])?;
+        parameters.flag("local")?;
+        let payload = Payload::from_request(request, app).await?;
+        let body = payload.parse()?;
+        let mut ids = Vec::new();
+        let mut errors = Vec::new();
+        for item in items(&body)? {
+            let Document::String(text) = &item.document else {
+                let reason =
+                    format!("an entity id is a string, and {} is not", item.to_json().as_str());
+                return Err(Error::BadRequestData(reason).into());
+            };
+            match text.parse::<EntityId>() {
+                Ok(id) => ids.push(id),
+                Err(error) => errors.push((text.clone().into_owned(), error.into())),
+            }
+        }
+        Ok(Self { ids, errors })
+    }
+}
+
+/// The items of a batch: at least one, and none of them null.
+fn items<'a, 'b>(body: &'a Node<'b>) -> Result<&'a [Node<'b>], Error> {
+    let Document::Array(items) = &body.document else {
+        return Err(Error::InvalidRequest("the body of a batch is a JSON array".to_owned()));
+    };
+    if items.is_empty() {
+        return Err(Error::BadRequestData("a batch has at least one item".to_owned()));
+    }
+    match items.iter().position(|item| item.document == Document::Null) {
+        Some(at) => Err(Error::BadRequestData(format!("/{at}: an item of a batch is not null"))),
+        None => Ok(items),
+    }
+}
+
+fn batch_item<O: BatchOperation>(
+    item: &Node<'_>,
+    context: &Context,
+) -> Result<EntityFragment, Error> {
+    if O::WHOLE {
+        return Ok(expand_entity(item, context)?);
+    }
+    let fragment = expand_fragment(item, context)?;
+    if fragment.id.is_none() {
+        return Err(Error::BadRequestData("/id: an entity in a batch has an id".to_owned()));
+    }
+    Ok(fragment)
+}
+
+/// What an item calls itself, usable or not.
+fn id_of(item: &Node<'_>) -> String {
+    let member = item.member("id").or_else(|| item.member("@id"));
+    match member.map(|node| &node.document) {
+        Some(Document::String(text)) => text.clone().into_owned(),
+        Some(_) | None => String::new(),
+    }
+}
+
+fn types(parameters: &Parameters, context: &Context) -> Result<Option<TypeSelection>, Error> {
+    parameters.flag("local")?;
+    let Some(text) = parameters.get("type") else { return Ok(None) };
+    Ok(Some(TypeSelection::parse(text, &Names(context))?))
+}
+
+/// The attribute that a path names; `scope` and its like are members, and no attributes.
+pub(crate) fn attribute(term: &str, context: &Context) -> Result<AttrName, Error> {
+    const MEMBERS: &[&str] = &["id", "type", "scope", "@id", "@type", "@context"];
+    if MEMBERS.contains(&term) {
+        return Err(Error::BadRequestData(format!("{term:?} is not an attribute")));
+    }
+    Ok(context.attribute(term)?)
+}

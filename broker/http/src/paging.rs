@@ -1,0 +1,200 @@
+//! Which part of a list is wanted, and where the parts beside it are (CIM 009, clauses 5.5.9 and
+//! 6.3.10).
+
+use std::fmt::Write;
+
+use http::{HeaderMap, HeaderName, HeaderValue, header};
+use musubi_model::Position;
+use musubi_query::Start;
+
+use crate::accept::Media;
+use crate::error::Error;
+use crate::link::page_header;
+use crate::options::Limits;
+use crate::parameters::Parameters;
+
+const RESULTS_COUNT: HeaderName = HeaderName::from_static("ngsild-results-count");
+
+/// The parameters by which a list is cut into pages.
+pub(crate) const PARAMETERS: &[&str] = &["limit", "offset", "count"];
+
+/// Which part of a list is wanted.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Paging {
+    pub(crate) start: Start,
+    pub(crate) limit: usize,
+    pub(crate) count: bool,
+    /// Whether the client pages by cursor rather than by offset.
+    by_cursor: bool,
+}
+
+impl Paging {
+    /// Reads `limit`, `offset`, `count` and `after`. `counted` says that the count is asked for in
+    /// another way already.
+    pub(crate) fn read(
+        parameters: &Parameters,
+        limits: &Limits,
+        counted: bool,
+    ) -> Result<Self, Error> {
+        let count = counted || parameters.flag("count")?;
+        let limit = parameters.number("limit")?.unwrap_or(limits.page_default);
+        if limit > limits.page_max {
+            return Err(Error::TooManyResults(limits.page_max));
+        }
+        if limit == 0 && !count {
+            let reason = "limit=0 asks for the count alone, so count=true has to be there";
+            return Err(Error::BadRequestData(reason.to_owned()));
+        }
+        let offset = parameters.number("offset")?;
+        let start = match (parameters.get("after"), offset) {
+            (Some(_), Some(_)) => {
+                let reason = "a page begins at an offset or after a cursor, not both";
+                return Err(Error::BadRequestData(reason.to_owned()));
+            }
+            (Some(""), None) => Start::Offset(0),
+            (Some(cursor), None) => Start::After(position(cursor)?),
+            (None, offset) => Start::Offset(offset.unwrap_or(0)),
+        };
+        Ok(Self { start, limit, count, by_cursor: parameters.get("after").is_some() })
+    }
+
+    /// Adds the count, and the `Link` headers that point at the next page and the one before.
+    ///
+    /// `last` is where the last item of this page stands, if there are more.
+    pub(crate) fn add_headers(&self, headers: &mut HeaderMap, list: &List<'_>) {
+        if let Some(total) = list.total {
+            headers.insert(RESULTS_COUNT, HeaderValue::from(total));
+        }
+        let mut add = |relation: &str, name: &str, value: &str| {
+            let target = list.target(name, value, self.limit);
+            if let Some(link) = page_header(&target, relation, list.media.name()) {
+                headers.append(header::LINK, link);
+            }
+        };
+        if self.limit == 0 {
+            return;
+        }
+        match (self.start, self.by_cursor) {
+            (Start::Offset(offset), false) => {
+                if list.more {
+                    let next = offset.saturating_add(self.limit);
+                    add("next", "offset", &next.to_string());
+                }
+                if offset > 0 {
+                    add("prev", "offset", &offset.saturating_sub(self.limit).to_string());
+                }
+            }
+            (Start::Offset(_) | Start::After(_), _) => {
+                if let (true, Some(last)) = (list.more, list.last) {
+                    add("next", "after", &last.0.to_string());
+                }
+            }
+        }
+    }
+}
+
+/// The list of which a page was cut.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct List<'a> {
+    /// The path of the request.
+    pub(crate) path: &'a str,
+    /// The parameters of the request.
+    pub(crate) parameters: &'a Parameters,
+    /// The media type of the answer.
+    pub(crate) media: Media,
+    /// How many items the list has, if that was asked.
+    pub(crate) total: Option<u64>,
+    /// Whether the list goes on after this page.
+    pub(crate) more: bool,
+    /// Where the last item of this page stands, for lists that have such places.
+    pub(crate) last: Option<Position>,
+}
+
+impl List<'_> {
+    /// The request again, but from there on: a relative URL with its parameters sorted by name.
+    fn target(&self, name: &str, value: &str, limit: usize) -> String {
+        let limit = limit.to_string();
+        let mut pairs: Vec<(&str, &str)> = self
+            .parameters
+            .iter()
+            .filter(|one| !["limit", "offset", "after"].contains(&one.name))
+            .map(|one| (one.name, one.raw.as_str()))
+            .collect();
+        pairs.push(("limit", &limit));
+        pairs.push((name, value));
+        pairs.sort_unstable();
+        let mut target = self.path.to_owned();
+        for (index, (name, value)) in pairs.into_iter().enumerate() {
+            let separator = if index == 0 { '?' } else { '&' };
+            // Writing to a string does not fail.
+            let _ = write!(target, "{separator}{name}={value}");
+        }
+        target
+    }
+}
+
+fn position(cursor: &str) -> Result<Position, Error> {
+    let digits = cursor.bytes().all(|byte| byte.is_ascii_digit());
+    let position = if digits { cursor.parse().ok() } else { None };
+    position.map(Position).ok_or_else(|| {
+        Error::BadRequestData(format!("{cursor:?} is no cursor that this broker gave"))
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const ALL: &[&str] = &["limit", "offset", "count", "after", "type", "q"];
+
+    fn links(query: &str, more: bool) -> Vec<String> {
+        let parameters = Parameters::parse(Some(query), ALL).unwrap();
+        let paging = Paging::read(&parameters, &Limits::default(), false).unwrap();
+        let mut headers = HeaderMap::new();
+        let list = List {
+            path: "/ngsi-ld/v1/entities",
+            parameters: &parameters,
+            media: Media::Json,
+            total: None,
+            more,
+            last: Some(Position(77)),
+        };
+        paging.add_headers(&mut headers, &list);
+        headers
+            .get_all(header::LINK)
+            .iter()
+            .map(|value| value.to_str().unwrap().to_owned())
+            .collect()
+    }
+
+    #[test]
+    fn links_repeat_the_request_with_sorted_parameters() {
+        assert_eq!(
+            links("type=A&q=b%3D%3D1", true),
+            [
+                "</ngsi-ld/v1/entities?limit=20&offset=20&q=b%3D%3D1&type=A>; rel=\"next\"; type=\"application/json\""
+            ]
+        );
+        assert_eq!(
+            links("limit=5&offset=3", false),
+            ["</ngsi-ld/v1/entities?limit=5&offset=0>; rel=\"prev\"; type=\"application/json\""]
+        );
+        assert_eq!(links("limit=5", false), [""; 0]);
+        assert_eq!(
+            links("limit=5&after=", true),
+            ["</ngsi-ld/v1/entities?after=77&limit=5>; rel=\"next\"; type=\"application/json\""]
+        );
+        assert_eq!(links("limit=5&after=70", false), [""; 0]);
+    }
+
+    #[test]
+    fn pages_that_cannot_be_are_refused() {
+        for query in ["limit=0", "limit=1001", "offset=1&after=", "after=x", "limit=x", "offset=-1"]
+        {
+            let parameters = Parameters::parse(Some(query), ALL).unwrap();
+            assert!(Paging::read(&parameters, &Limits::default(), false).is_err(), "{query}");
+        }
+        let parameters = Parameters::parse(Some("limit=0&count=true"), ALL).unwrap();
+        assert!(Paging::read(&parameters, &Limits::default(), false).is_ok());
+    }
+}

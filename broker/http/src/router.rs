@@ -1,0 +1,157 @@
+//! The whole route table.
+
+use axum::Router;
+use axum::handler::Handler;
+use axum::routing::{MethodRouter, get, patch, post};
+use http::{HeaderName, HeaderValue, Method, header};
+use musubi_broker::Broker;
+use tower_http::cors::{AllowOrigin, CorsLayer};
+
+use crate::app::{App, Parts};
+use crate::error::Error;
+use crate::gate::GateLayer;
+use crate::metrics::Metrics;
+use crate::options::HttpOptions;
+use crate::problem::Problem;
+use crate::{
+    adapters, attribute, attributes, batch, contexts, dead_letters, entities, entity, health, ledger, page,
+    subscriptions, types,
+};
+
+/// The router that serves a broker.
+pub fn router(broker: Broker, options: HttpOptions) -> Router {
+    let mut registry = options.metrics;
+    let metrics = Metrics::register(&mut registry);
+    let app = App::new(Parts {
+        broker,
+        limits: options.limits,
+        hosts: options.hosts,
+        metrics: registry,
+        ready: options.ready,
+        page: options.page,
+        adapters: options.adapters,
+        contexts: options.contexts,
+    });
+    let router = Table { router: Router::new(), app: app.clone(), metrics }
+        .context_information()
+        .our_own()
+        .finish();
+    let router = router.with_state(app);
+    if options.origins.is_empty() { router } else { router.layer(cors(&options.origins)) }
+}
+
+/// A route table under construction.
+struct Table {
+    router: Router<App>,
+    app: App,
+    metrics: Metrics,
+}
+
+impl Table {
+    /// What the specification rules (CIM 009, clause 6.2).
+    fn context_information(self) -> Self {
+        self.at("/ngsi-ld/v1/entities", post(entities::create).get(entities::query))
+            .at(
+                "/ngsi-ld/v1/entities/",
+                post(entities::create)
+                    .get(entities::query)
+                    .put(entities::without_id)
+                    .patch(entities::without_id),
+            )
+            .with_slash("/ngsi-ld/v1/entities/{id}", "/ngsi-ld/v1/entities/{id}/", || {
+                get(entity::retrieve)
+                    .delete(entity::delete)
+                    .patch(entity::merge)
+                    .put(entity::replace)
+            })
+            .with_slash(
+                "/ngsi-ld/v1/entities/{id}/attrs",
+                "/ngsi-ld/v1/entities/{id}/attrs/",
+                || post(attributes::append).patch(attributes::update),
+            )
+            .with_slash(
+                "/ngsi-ld/v1/entities/{id}/attrs/{attribute}",
+                "/ngsi-ld/v1/entities/{id}/attrs/{attribute}/",
+                || patch(attribute::update).put(attribute::replace).delete(attribute::delete),
+            )
+            .at("/ngsi-ld/v1/entityOperations/create", post(batch::create))
+            .at("/ngsi-ld/v1/entityOperations/upsert", post(batch::upsert))
+            .at("/ngsi-ld/v1/entityOperations/update", post(batch::update))
+            .at("/ngsi-ld/v1/entityOperations/merge", post(batch::merge))
+            .at("/ngsi-ld/v1/entityOperations/delete", post(batch::delete))
+            .with_slash("/ngsi-ld/v1/types", "/ngsi-ld/v1/types/", || get(types::list))
+            .with_slash("/ngsi-ld/v1/subscriptions", "/ngsi-ld/v1/subscriptions/", || {
+                post(subscriptions::create).get(subscriptions::list)
+            })
+            .with_slash("/ngsi-ld/v1/subscriptions/{id}", "/ngsi-ld/v1/subscriptions/{id}/", || {
+                get(subscriptions::retrieve)
+                    .patch(subscriptions::update)
+                    .delete(subscriptions::delete)
+            })
+    }
+
+    /// What the specification knows nothing of.
+    fn our_own(self) -> Self {
+        self.at("/", get(page::show))
+            .at("/health/live", get(health::live))
+            .at("/health/ready", get(health::ready))
+            .at("/metrics", get(health::metrics))
+            .at("/musubi/v1/adapters", get(adapters::list))
+            .at("/musubi/v1/contexts/{name}", get(contexts::retrieve))
+            .at("/musubi/v1/adapters/{name}", get(adapters::retrieve))
+            .at("/musubi/v1/adapters/{name}/{what}", post(adapters::receive))
+            .at("/musubi/v1/dead-letters", get(dead_letters::list).delete(dead_letters::purge))
+            .at(
+                "/musubi/v1/dead-letters/{id}",
+                get(dead_letters::retrieve).delete(dead_letters::delete),
+            )
+            .at("/musubi/v1/dead-letters/{id}/replay", post(dead_letters::replay))
+            .at("/musubi/v1/subscriptions/{id}/ledger", get(ledger::show))
+    }
+
+    fn at(mut self, path: &'static str, methods: MethodRouter<App>) -> Self {
+        let gate = self.gate(path);
+        self.router = self.router.route(path, methods.fallback(method_not_allowed).layer(gate));
+        self
+    }
+
+    /// A route with and without a slash at its end.
+    fn with_slash(
+        self,
+        path: &'static str,
+        slashed: &'static str,
+        methods: impl Fn() -> MethodRouter<App>,
+    ) -> Self {
+        self.at(path, methods()).at(slashed, methods())
+    }
+
+    fn finish(self) -> Router<App> {
+        let gate = self.gate("");
+        self.router.fallback(no_such_path.layer(gate))
+    }
+
+    fn gate(&self, path: &'static str) -> GateLayer {
+        GateLayer { app: self.app.clone(), metrics: self.metrics.route(path) }
+    }
+}
+
+async fn method_not_allowed() -> Problem {
+    Error::MethodNotAllowed.into()
+}
+
+async fn no_such_path() -> Problem {
+    Error::NoSuchPath.into()
+}
+
+/// What web pages of other origins may do here.
+fn cors(origins: &[String]) -> CorsLayer {
+    let origins: Vec<HeaderValue> =
+        origins.iter().filter_map(|origin| HeaderValue::from_str(origin).ok()).collect();
+    let tenant = HeaderName::from_static("ngsild-tenant");
+    let count = HeaderName::from_static("ngsild-results-count");
+    CorsLayer::new()
+        .allow_origin(AllowOrigin::list(origins))
+        .allow_methods([Method::GET, Method::POST, Method::PATCH, Method::PUT, Method::DELETE])
+        .allow_headers([header::ACCEPT, header::CONTENT_TYPE, header::LINK, tenant.clone()])
+        .expose_headers([header::LINK, header::LOCATION, tenant, count])
+}

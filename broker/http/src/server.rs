@@ -1,0 +1,125 @@
+//! Serving: connections in, answers out, and an orderly end.
+
+use std::io;
+use std::pin::pin;
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::Router;
+use hyper::server::conn::http1;
+use hyper_util::rt::{TokioIo, TokioTimer};
+use hyper_util::service::TowerToHyperService;
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::{Semaphore, watch};
+use tokio::task::JoinSet;
+
+/// How connections are treated.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ServeOptions {
+    /// How long a client may take to send the head of a request, the wait for it included.
+    pub header_time: Duration,
+    /// The longest head of a request, in bytes; at least 8,192.
+    pub header_bytes: usize,
+    /// The most connections at once; further ones wait to be accepted.
+    pub connections: usize,
+    /// How long requests that are being answered may still take after the shutdown began.
+    pub drain: Duration,
+}
+
+impl Default for ServeOptions {
+    fn default() -> Self {
+        Self {
+            header_time: Duration::from_secs(75),
+            header_bytes: 64 * 1024,
+            connections: 8192,
+            drain: Duration::from_secs(10),
+        }
+    }
+}
+
+/// How long to wait after an error that is not the fault of one connection, such as too many open
+/// files.
+const PAUSE: Duration = Duration::from_millis(100);
+
+/// Serves HTTP/1.1 until `shutdown` completes; then accepts nothing more, lets the requests that
+/// are being answered finish, and returns when they have or [`ServeOptions::drain`] is over.
+///
+/// # Errors
+///
+/// None at present: errors of a connection end that connection, and errors of the listener are
+/// waited out.
+pub async fn serve(
+    listener: TcpListener,
+    router: Router,
+    options: ServeOptions,
+    shutdown: impl Future<Output = ()>,
+) -> io::Result<()> {
+    let mut shutdown = pin!(shutdown);
+    let (stop, stopping) = watch::channel(());
+    let slots = Arc::new(Semaphore::new(options.connections));
+    let mut connections = JoinSet::new();
+    loop {
+        // Connections that have ended leave the set, so that it does not grow.
+        while connections.try_join_next().is_some() {}
+        let accepted = async {
+            let slot = slots.clone().acquire_owned().await;
+            (slot, listener.accept().await)
+        };
+        tokio::select! {
+            biased;
+            () = &mut shutdown => break,
+            (slot, accepted) = accepted => match accepted {
+                Ok((stream, _)) => {
+                    let connection = connection(stream, router.clone(), options, stopping.clone());
+                    connections.spawn(async move {
+                        connection.await;
+                        drop(slot);
+                    });
+                }
+                Err(error) => {
+                    tracing::warn!("a connection cannot be accepted: {error}");
+                    tokio::time::sleep(PAUSE).await;
+                }
+            },
+        }
+    }
+    drop(listener);
+    drop(stop);
+    let drained = async { while connections.join_next().await.is_some() {} };
+    if tokio::time::timeout(options.drain, drained).await.is_err() {
+        tracing::warn!("requests that were still being answered have been cut off");
+        connections.shutdown().await;
+    }
+    Ok(())
+}
+
+/// Serves one connection until it ends, or has finished its request after the shutdown began.
+async fn connection(
+    stream: TcpStream,
+    router: Router,
+    options: ServeOptions,
+    mut stopping: watch::Receiver<()>,
+) {
+    // Answers are one piece; to hold them back for more would only cost time.
+    if let Err(error) = stream.set_nodelay(true) {
+        tracing::debug!("TCP_NODELAY: {error}");
+    }
+    let mut builder = http1::Builder::new();
+    builder
+        .timer(TokioTimer::new())
+        .header_read_timeout(options.header_time)
+        .max_buf_size(options.header_bytes.max(8192))
+        .pipeline_flush(true);
+    let service = TowerToHyperService::new(router);
+    let mut connection = pin!(builder.serve_connection(TokioIo::new(stream), service));
+    let ended = tokio::select! {
+        ended = connection.as_mut() => ended,
+        _ = stopping.changed() => {
+            connection.as_mut().graceful_shutdown();
+            connection.await
+        }
+    };
+    if let Err(error) = ended {
+        tracing::debug!("a connection ended early: {error}");
+    }
+}

@@ -1,0 +1,141 @@
+//! What every route has to refuse: the table of all routes times all that can be wrong with a
+//! request of any kind.
+
+use http::Method;
+
+use crate::support::{Api, JSON, request};
+
+/// Every route with every method: whether it reads a JSON body.
+const ROUTES: &[(Method, &str, bool)] = &[
+    (Method::POST, "/ngsi-ld/v1/entities", true),
+    (Method::GET, "/ngsi-ld/v1/entities", false),
+    (Method::POST, "/ngsi-ld/v1/entities/", true),
+    (Method::GET, "/ngsi-ld/v1/entities/urn:a:1", false),
+    (Method::DELETE, "/ngsi-ld/v1/entities/urn:a:1", false),
+    (Method::PATCH, "/ngsi-ld/v1/entities/urn:a:1", true),
+    (Method::PUT, "/ngsi-ld/v1/entities/urn:a:1", true),
+    (Method::POST, "/ngsi-ld/v1/entities/urn:a:1/attrs", true),
+    (Method::PATCH, "/ngsi-ld/v1/entities/urn:a:1/attrs/", true),
+    (Method::PATCH, "/ngsi-ld/v1/entities/urn:a:1/attrs/b", true),
+    (Method::PUT, "/ngsi-ld/v1/entities/urn:a:1/attrs/b", true),
+    (Method::DELETE, "/ngsi-ld/v1/entities/urn:a:1/attrs/b", false),
+    (Method::POST, "/ngsi-ld/v1/entityOperations/create", true),
+    (Method::POST, "/ngsi-ld/v1/entityOperations/upsert", true),
+    (Method::POST, "/ngsi-ld/v1/entityOperations/update", true),
+    (Method::POST, "/ngsi-ld/v1/entityOperations/merge", true),
+    (Method::POST, "/ngsi-ld/v1/entityOperations/delete", true),
+    (Method::GET, "/ngsi-ld/v1/types", false),
+    (Method::POST, "/ngsi-ld/v1/subscriptions", true),
+    (Method::GET, "/ngsi-ld/v1/subscriptions", false),
+    (Method::GET, "/ngsi-ld/v1/subscriptions/urn:a:1", false),
+    (Method::PATCH, "/ngsi-ld/v1/subscriptions/urn:a:1", true),
+    (Method::DELETE, "/ngsi-ld/v1/subscriptions/urn:a:1", false),
+    (Method::GET, "/musubi/v1/adapters", false),
+    (Method::GET, "/musubi/v1/adapters/a", false),
+    (Method::GET, "/musubi/v1/dead-letters", false),
+    (Method::DELETE, "/musubi/v1/dead-letters", false),
+    (Method::GET, "/musubi/v1/dead-letters/a", false),
+    (Method::DELETE, "/musubi/v1/dead-letters/a", false),
+    (Method::POST, "/musubi/v1/dead-letters/a/replay", false),
+    (Method::GET, "/musubi/v1/subscriptions/urn:a:1/ledger", false),
+];
+
+fn with_bodies() -> impl Iterator<Item = (&'static Method, &'static str)> {
+    ROUTES.iter().filter(|(_, _, body)| *body).map(|(method, path, _)| (method, *path))
+}
+
+#[tokio::test]
+async fn an_unknown_parameter_is_refused_everywhere() {
+    let api = Api::new();
+    for (method, path, _) in ROUTES {
+        let path = format!("{path}?nonsense=1");
+        let headers = [("content-type", JSON)];
+        let answer = api.send(request(method.clone(), &path, &headers, "{}")).await;
+        answer.is_problem(400, "InvalidRequest");
+        assert!(answer.body.contains("nonsense"), "{method} {path}: {}", answer.body);
+    }
+}
+
+#[tokio::test]
+async fn a_body_that_is_not_json_is_refused_everywhere() {
+    let api = Api::new();
+    for (method, path) in with_bodies() {
+        for body in [&b"{"[..], b"", b"{\"a\": 1,}", b"\xff\xfe", b"{\"a\":1} {}", b"nonsense"] {
+            let headers = [("content-type", JSON)];
+            let answer = api.send(request(method.clone(), path, &headers, body)).await;
+            answer.is_problem(400, "InvalidRequest");
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_body_of_another_type_is_refused_everywhere() {
+    let api = Api::new();
+    for (method, path) in with_bodies() {
+        for headers in [
+            &[][..],
+            &[("content-type", "text/plain")],
+            &[("content-type", "application/geo+json")],
+            &[("content-type", "application/json; charset=shift_jis")],
+            &[("content-type", JSON), ("content-type", JSON)],
+        ] {
+            let answer = api.send(request(method.clone(), path, headers, "{}")).await;
+            let found = (answer.status, answer.body.as_str());
+            assert_eq!(found, (415, ""), "{method} {path} {headers:?}");
+        }
+        let merge_patch = [("content-type", "application/merge-patch+json")];
+        let answer = api.send(request(method.clone(), path, &merge_patch, "{}")).await;
+        assert_eq!(answer.status == 415, method != Method::PATCH, "{method} {path}");
+    }
+}
+
+#[tokio::test]
+async fn a_body_that_is_too_large_is_refused_everywhere() {
+    let api = Api::new();
+    let body = format!("{{\"id\":\"{}\"}}", "a".repeat(2 * 1024 * 1024));
+    for (method, path) in with_bodies() {
+        let headers = [("content-type", JSON)];
+        let answer = api.send(request(method.clone(), path, &headers, body.clone())).await;
+        answer.is_problem(413, "InvalidRequest");
+    }
+    let path = "/musubi/v1/adapters/a/counts";
+    api.send(request(Method::POST, path, &[], body)).await.is_problem(413, "InvalidRequest");
+}
+
+#[tokio::test]
+async fn a_tenant_that_does_not_exist_is_not_found_by_reads() {
+    let api = Api::new();
+    for (method, path, _) in ROUTES {
+        let reads = *method == Method::GET && !path.contains("adapters");
+        if reads {
+            let query = if path.ends_with("/entities") { "?type=T" } else { "" };
+            let tenant = [("ngsild-tenant", "nobody")];
+            let answer = api.get_with(&format!("{path}{query}"), &tenant).await;
+            answer.is_problem(404, "NonexistentTenant");
+        }
+    }
+}
+
+#[tokio::test]
+async fn another_method_is_refused_with_those_that_are_allowed() {
+    let api = Api::new();
+    for (_, path, _) in ROUTES {
+        let answer = api.send(request(Method::OPTIONS, path, &[], "")).await;
+        answer.is_problem(405, "InvalidRequest");
+        let allowed: Vec<&str> = answer.header("allow").split(',').collect();
+        for (method, other, _) in ROUTES {
+            if other == path {
+                assert!(allowed.contains(&method.as_str()), "{path}: {allowed:?}");
+            }
+        }
+    }
+}
+
+#[tokio::test]
+async fn another_path_is_not_found() {
+    let api = Api::new();
+    for path in ["/nowhere", "/ngsi-ld/v1", "/ngsi-ld/v1/entities/urn:a:1/attrs/b/c", "/musubi/v1"]
+    {
+        api.get(path).await.is_problem(404, "ResourceNotFound");
+    }
+}

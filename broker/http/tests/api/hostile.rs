@@ -1,0 +1,120 @@
+//! Input that wants to do harm: a clear error, nothing stored, and the next request is served.
+
+use axum::body::{Body, Bytes};
+use futures_util::stream;
+use http::Method;
+use serde_json::json;
+
+use crate::support::{Api, ENTITIES, JSON, request};
+
+async fn post(api: &Api, body: String) -> crate::support::Answer {
+    api.send(request(Method::POST, ENTITIES, &[("content-type", JSON)], body)).await
+}
+
+/// Refused as `name`, with nothing stored and the next request served.
+async fn check(body: String, name: &str) {
+    let api = Api::new();
+    let answer = post(&api, body).await;
+    answer.is_problem(400, name);
+    let all = api.get(&format!("{ENTITIES}?local=true")).await;
+    assert_eq!(all.body, "[]");
+}
+
+#[tokio::test]
+async fn deep_nesting_is_refused() {
+    for (open, close) in [("[", "]"), ("{\"a\":", "}")] {
+        let value = format!("{}1{}", open.repeat(1000), close.repeat(1000));
+        let body =
+            format!(r#"{{"id":"urn:a:1","type":"T","a":{{"type":"Property","value":{value}}}}}"#);
+        check(body, "InvalidRequest").await;
+    }
+    check("[".repeat(1_000_000), "InvalidRequest").await;
+}
+
+#[tokio::test]
+async fn duplicate_keys_are_refused() {
+    check(r#"{"id":"urn:a:1","type":"T","type":"U"}"#.to_owned(), "InvalidRequest").await;
+    check(
+        r#"{"id":"urn:a:1","type":"T","a":{"value":1,"v\u0061lue":2}}"#.to_owned(),
+        "InvalidRequest",
+    )
+    .await;
+}
+
+#[tokio::test]
+async fn numbers_that_are_none_are_refused() {
+    for number in ["NaN", "Infinity", "1e999", "-1e999", "0x10", "01", "1.", &"9".repeat(400)] {
+        let body =
+            format!(r#"{{"id":"urn:a:1","type":"T","a":{{"type":"Property","value":{number}}}}}"#);
+        check(body, "InvalidRequest").await;
+    }
+}
+
+#[tokio::test]
+async fn an_impossible_geometry_is_refused() {
+    for geometry in [
+        json!({ "type": "Polygon", "coordinates": [[[0, 0], [1, 1], [0, 0]]] }),
+        json!({ "type": "Polygon", "coordinates": [[[0, 0], [1, 0], [1, 1], [0, 1]]] }),
+        json!({ "type": "Point", "coordinates": [200, 0] }),
+        json!({ "type": "Point", "coordinates": ["a", "b"] }),
+        json!({ "type": "GeometryCollection", "geometries": [] }),
+        json!({ "type": "Circle", "coordinates": [0, 0] }),
+    ] {
+        let entity = json!({
+            "id": "urn:a:1",
+            "type": "T",
+            "location": { "type": "GeoProperty", "value": geometry },
+        });
+        check(entity.to_string(), "BadRequestData").await;
+    }
+}
+
+#[tokio::test]
+async fn hostile_queries_are_refused_or_answered_quickly() {
+    let api = Api::new();
+    let text = "a".repeat(5000);
+    api.create(&json!({ "id": "urn:a:1", "type": "T", "a": text })).await;
+    for pattern in ["(a%2B)%2B$", "(a*)*b", "(a%7Ca)*b"] {
+        let answer = api.get(&format!("{ENTITIES}?type=T&q=a~%3D%22{pattern}%22")).await;
+        assert_eq!(answer.status, 200, "{pattern}: {}", answer.body);
+        let answer = api.get(&format!("{ENTITIES}?type=T&idPattern={pattern}")).await;
+        assert_eq!(answer.status, 200, "{pattern}");
+    }
+    for query in [
+        format!("idPattern={}", "(".repeat(500)),
+        "idPattern=a%7B1000%7D%7B1000%7D%7B1000%7D".to_owned(),
+        format!("idPattern={}", "a".repeat(2000)),
+        format!("q={}a{}", "(".repeat(2000), ")".repeat(2000)),
+        format!("pick={}", "a%7B".repeat(2000)),
+        format!("scopeQ={}", "(".repeat(2000)),
+    ] {
+        let answer = api.get(&format!("{ENTITIES}?type=T&{query}")).await;
+        answer.is_problem(400, "BadRequestData");
+    }
+    let many = "&a=1".repeat(100);
+    api.get(&format!("{ENTITIES}?type=T{many}")).await.is_problem(400, "InvalidRequest");
+    assert_eq!(api.get(&format!("{ENTITIES}/urn:a:1")).await.status, 200);
+}
+
+#[tokio::test]
+async fn a_body_without_a_length_is_refused_bare() {
+    let api = Api::new();
+    let chunks = stream::iter([Ok::<_, std::io::Error>(Bytes::from_static(b"{}"))]);
+    let headers = [("content-type", JSON), ("ngsild-tenant", "nobody")];
+    let request = request(Method::POST, ENTITIES, &headers, Body::from_stream(chunks));
+    let answer = api.send(request).await;
+    assert_eq!((answer.status, answer.body.as_str()), (411, ""));
+}
+
+#[tokio::test]
+async fn headers_that_are_no_text_are_refused() {
+    let api = Api::new();
+    for name in ["accept", "link", "ngsild-tenant"] {
+        let mut request = request(Method::GET, &format!("{ENTITIES}/urn:a:1"), &[], "");
+        let value = http::HeaderValue::from_bytes(b"\xff\xfe").unwrap();
+        request.headers_mut().insert(http::HeaderName::from_static(name), value);
+        assert_eq!(api.send(request).await.status, 400, "{name}");
+    }
+    let answer = api.get_with(&format!("{ENTITIES}/urn:a:1"), &[("link", "nonsense")]).await;
+    answer.is_problem(400, "InvalidRequest");
+}

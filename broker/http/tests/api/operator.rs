@@ -1,0 +1,229 @@
+//! What is ours: health, metrics, the page, dead letters, adapters, the host check.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use bytes::Bytes;
+use futures_util::FutureExt;
+use futures_util::future::BoxFuture;
+use http::Method;
+use musubi_broker::{DeadLetter, Replay};
+use musubi_http::{AdapterError, Adapters, Hosts, HttpOptions};
+use musubi_model::{Tenant, Timestamp};
+use musubi_store::{Expect, Group, RecordKey, RecordKind, RecordWrite};
+use serde_json::{Value, json};
+
+use crate::support::{Api, ENTITIES, request};
+
+const LETTERS: &str = "/musubi/v1/dead-letters";
+
+#[tokio::test]
+async fn health_says_whether_requests_can_be_served() {
+    let answer = Api::new().get("/health/live").await;
+    assert_eq!((answer.status, answer.body.as_str()), (200, "live\n"));
+    assert_eq!(Api::new().get("/health/ready").await.status, 200);
+    let ready: musubi_http::Readiness = Arc::new(|| Err("the store is being read".to_owned()));
+    let api = Api::with(HttpOptions { ready: Some(ready), ..HttpOptions::default() }, None);
+    let answer = api.get("/health/ready").await;
+    answer.is_problem(503, "InternalError");
+    assert!(answer.body.contains("the store is being read"));
+    assert_eq!(answer.header("retry-after"), "1");
+    assert_eq!(api.get("/health/live").await.status, 200);
+}
+
+#[tokio::test]
+async fn metrics_count_requests_by_route_and_status() {
+    let api = Api::new();
+    api.get(&format!("{ENTITIES}/urn:a:1")).await;
+    api.get(&format!("{ENTITIES}/urn:a:2")).await;
+    api.get("/nowhere").await;
+    let answer = api.get("/metrics").await;
+    let line = "musubi_http_requests_total{route=\"/ngsi-ld/v1/entities/{id}\",method=\"GET\",\
+                status=\"404\"} 2";
+    assert!(answer.body.contains(line), "{}", answer.body);
+    assert!(answer.body.contains("{route=\"\",method=\"GET\",status=\"404\"} 1"));
+    assert!(answer.body.contains("musubi_http_request_duration_seconds_bucket"));
+    assert!(answer.body.ends_with("# EOF\n"));
+}
+
+#[tokio::test]
+async fn the_page_is_html() {
+    Api::new().get("/").await.is_problem(404, "ResourceNotFound");
+    let page: musubi_http::PageSource = Arc::new(|| "<h1>結び</h1>".to_owned());
+    let api = Api::with(HttpOptions { page: Some(page), ..HttpOptions::default() }, None);
+    let answer = api.get("/").await;
+    assert_eq!(answer.header("content-type"), "text/html; charset=utf-8");
+    assert_eq!(answer.body, "<h1>結び</h1>");
+}
+
+/// Accepts letters once it is told to.
+#[derive(Debug, Default)]
+struct Receiver(AtomicBool);
+
+impl Replay for Receiver {
+    fn replay<'a>(
+        &'a self,
+        _: &'a Tenant,
+        letter: &'a DeadLetter,
+    ) -> BoxFuture<'a, Result<(), String>> {
+        assert_eq!(letter.content["reason"], "no such device");
+        let accepts = self.0.load(Ordering::Relaxed);
+        async move { if accepts { Ok(()) } else { Err("still down".to_owned()) } }.boxed()
+    }
+}
+
+async fn put_letters(api: &Api, count: u32) {
+    let letter = |number: u32| {
+        let key = RecordKey {
+            kind: RecordKind::DeadLetter,
+            tenant: Tenant::default(),
+            key: format!("letter-{number}"),
+        };
+        let value = json!({ "adapter": "mqtt", "reason": "no such device", "payload": [123, 125] });
+        let value = Some(Arc::from(value.to_string().as_bytes()));
+        RecordWrite { key, expect: Expect::Absent, value }
+    };
+    let group = Group {
+        time: Timestamp::from_seconds(1),
+        records: (0..count).map(letter).collect(),
+        ..Group::default()
+    };
+    api.store.commit(vec![group]).await.unwrap();
+}
+
+#[tokio::test]
+async fn dead_letters_are_listed_replayed_and_thrown_away() {
+    let receiver = Arc::new(Receiver::default());
+    let api = Api::with(HttpOptions::default(), Some(receiver.clone()));
+    put_letters(&api, 5).await;
+    let page = api.get(&format!("{LETTERS}?limit=2")).await.value();
+    assert_eq!(page["deadLetters"][1]["id"], "letter-1");
+    assert_eq!(page["deadLetters"][1]["payload"], "{}");
+    assert_eq!(page["next"], "letter-1");
+    let page = api.get(&format!("{LETTERS}?limit=3&after=letter-1")).await.value();
+    assert_eq!(page["deadLetters"][0]["id"], "letter-2");
+    assert_eq!(page["next"], Value::Null);
+    let path = format!("{LETTERS}/letter-0");
+    assert_eq!(api.get(&path).await.value()["reason"], "no such device");
+    let replay = format!("{path}/replay");
+    let send = async || api.send(request(Method::POST, &replay, &[], String::new())).await;
+    send().await.is_problem(409, "Conflict");
+    assert_eq!(api.get(&path).await.status, 200, "a letter that is refused again stays");
+    receiver.0.store(true, Ordering::Relaxed);
+    assert_eq!(send().await.status, 204);
+    send().await.is_problem(404, "ResourceNotFound");
+    assert_eq!(api.delete(&format!("{LETTERS}/letter-1")).await.status, 204);
+    api.delete(&format!("{LETTERS}/letter-1")).await.is_problem(404, "ResourceNotFound");
+    assert_eq!(api.delete(LETTERS).await.value(), json!({ "purged": 3 }));
+    assert_eq!(api.get(LETTERS).await.value()["deadLetters"], json!([]));
+}
+
+#[tokio::test]
+async fn without_a_way_to_replay_it_is_refused() {
+    let api = Api::new();
+    put_letters(&api, 1).await;
+    let path = format!("{LETTERS}/letter-0/replay");
+    let answer = api.send(request(Method::POST, &path, &[], String::new())).await;
+    answer.is_problem(422, "OperationNotSupported");
+}
+
+#[derive(Debug)]
+struct Shelters;
+
+impl Adapters for Shelters {
+    fn list(&self) -> Value {
+        json!([{ "name": "shelter", "state": "running" }])
+    }
+
+    fn receive<'a>(
+        &'a self,
+        tenant: Tenant,
+        name: &'a str,
+        what: &'a str,
+        body: Bytes,
+    ) -> BoxFuture<'a, Result<Value, AdapterError>> {
+        async move {
+            match (name, what, &body[..]) {
+                ("shelter", "counts", b"1") => Ok(json!({ "tenant": tenant.as_str() })),
+                ("shelter", "counts", b"later") => {
+                    Err(AdapterError::Unavailable("not now".to_owned()))
+                }
+                ("shelter", "counts", _) => Err(AdapterError::Invalid("no count".to_owned())),
+                _ => Err(AdapterError::NotFound),
+            }
+        }
+        .boxed()
+    }
+}
+
+#[tokio::test]
+async fn adapters_are_listed_and_take_messages() {
+    let options = HttpOptions { adapters: Some(Arc::new(Shelters)), ..HttpOptions::default() };
+    let api = Api::with(options, None);
+    let path = "/musubi/v1/adapters";
+    assert_eq!(api.get(path).await.value()[0]["name"], "shelter");
+    assert_eq!(api.get(&format!("{path}/shelter")).await.value()["state"], "running");
+    api.get(&format!("{path}/other")).await.is_problem(404, "ResourceNotFound");
+    let send = async |name: &str, body: &str| {
+        let tenant = [("ngsild-tenant", "nanao")];
+        let path = format!("{path}/{name}");
+        api.send(request(Method::POST, &path, &tenant, body.to_owned())).await
+    };
+    assert_eq!(send("shelter/counts", "1").await.value(), json!({ "tenant": "nanao" }));
+    send("shelter/counts", "x").await.is_problem(400, "BadRequestData");
+    send("shelter/counts", "later").await.is_problem(503, "InternalError");
+    send("shelter/other", "1").await.is_problem(404, "ResourceNotFound");
+    assert_eq!(Api::new().get(path).await.value(), json!([]));
+    let answer = Api::new().post(&format!("{path}/shelter/counts"), &json!(1)).await;
+    answer.is_problem(404, "ResourceNotFound");
+}
+
+#[tokio::test]
+async fn only_its_own_names_reach_a_server_without_authentication() {
+    let hosts = Hosts::LoopbackAnd(vec!["192.0.2.7:1026".to_owned()]);
+    let api = Api::with(HttpOptions { hosts, ..HttpOptions::default() }, None);
+    for host in ["localhost:1026", "127.0.0.1:1026", "[::1]:1026", "192.0.2.7:1026"] {
+        let answer = api.get_with("/health/live", &[("host", host)]).await;
+        assert_eq!(answer.status, 200, "{host}");
+    }
+    let answer = api.get_with("/health/live", &[("host", "rebound.example:1026")]).await;
+    answer.is_problem(421, "InvalidRequest");
+    let answer = api.get_with("/nowhere", &[("host", "rebound.example:1026")]).await;
+    answer.is_problem(421, "InvalidRequest");
+}
+
+#[tokio::test]
+async fn pages_of_configured_origins_may_read_the_answers() {
+    let origin = ("origin", "https://map.example.jp");
+    let answer = Api::new().get_with("/health/live", &[origin]).await;
+    assert_eq!(answer.header("access-control-allow-origin"), "");
+    let origins = vec!["https://map.example.jp".to_owned()];
+    let api = Api::with(HttpOptions { origins, ..HttpOptions::default() }, None);
+    let answer = api.get_with("/health/live", &[origin]).await;
+    assert_eq!(answer.header("access-control-allow-origin"), "https://map.example.jp");
+    let preflight = [origin, ("access-control-request-method", "PATCH")];
+    let path = format!("{ENTITIES}/urn:a:1");
+    let answer = api.send(request(Method::OPTIONS, &path, &preflight, String::new())).await;
+    assert_eq!(answer.header("access-control-allow-origin"), "https://map.example.jp");
+    assert!(answer.header("access-control-allow-methods").contains("PATCH"));
+    let answer = api.get_with("/health/live", &[("origin", "https://evil.example")]).await;
+    assert_eq!(answer.header("access-control-allow-origin"), "");
+}
+
+#[tokio::test]
+async fn a_panic_is_answered_and_the_next_request_is_served() {
+    let page: musubi_http::PageSource = Arc::new(|| panic!("on purpose"));
+    let api = Api::with(HttpOptions { page: Some(page), ..HttpOptions::default() }, None);
+    let answer = api.get("/").await;
+    answer.is_problem(500, "InternalError");
+    assert!(!answer.body.contains("on purpose"));
+    assert_eq!(api.get("/health/live").await.status, 200);
+}
+
+#[tokio::test]
+async fn problems_have_their_own_media_type_for_those_who_ask() {
+    let api = Api::new();
+    let accept = "application/json, application/problem+json";
+    let answer = api.get_with("/nowhere", &[("accept", accept)]).await;
+    assert_eq!(answer.header("content-type"), "application/problem+json");
+}
