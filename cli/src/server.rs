@@ -1,0 +1,363 @@
+//! A whole server: store, broker, notifier, adapters, listeners. The only place that names them
+//! all.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use musubi_adapter_kit::{Adapter, AdapterMetrics, MappingFile, Services, Source};
+use musubi_broker::{Broker, BrokerOptions};
+use musubi_context::{Contexts, ContextsOptions};
+use musubi_http::{Hosts, HttpOptions, Limits, ServeOptions};
+use musubi_model::{Clock, SystemClock};
+use musubi_notify::{Notifications, Notifier, NotifierOptions};
+use musubi_outbound::Client;
+use musubi_schemas::Schemas;
+use musubi_store::Store;
+use musubi_store_embedded::{Durability as StoreDurability, EmbeddedOptions, EmbeddedStore};
+use prometheus_client::registry::Registry as MetricsRegistry;
+use tokio::net::TcpListener;
+use tokio::sync::watch;
+use tokio::task::JoinSet;
+use tokio_util::sync::CancellationToken;
+
+use crate::adapters::{Models, Registry, adapter};
+use crate::broker_sink::BrokerSink;
+use crate::page::{Line, Page};
+use crate::replay::Replays;
+use crate::settings::{Durability, Settings};
+
+mod mqtt;
+
+/// How often the log is looked at for what nobody needs any more.
+const HOUSEKEEPING: Duration = Duration::from_secs(30);
+/// How long requests on their way may take once the server is to end.
+const DRAIN: Duration = Duration::from_secs(10);
+
+/// A server that runs.
+#[derive(Debug)]
+pub(crate) struct Server {
+    /// Where the HTTP API is.
+    pub(crate) http: SocketAddr,
+    /// Where the MQTT listener is.
+    pub(crate) mqtt: Option<SocketAddr>,
+    /// The operations.
+    pub(crate) broker: Broker,
+    /// What became of notifications.
+    pub(crate) notifications: Notifications,
+    /// The adapters.
+    pub(crate) registry: Registry,
+    store: Arc<EmbeddedStore>,
+    adapters: JoinSet<()>,
+    listeners: JoinSet<()>,
+    notifier: JoinSet<()>,
+    stop_adapters: CancellationToken,
+    stop_listeners: CancellationToken,
+    stop_notifier: CancellationToken,
+}
+
+/// What the page shows beside the server's own lines, if somebody has more to say.
+pub(crate) type Extra = watch::Receiver<Page>;
+
+/// What is added to the settings by the program that starts the server.
+#[derive(Debug)]
+pub(crate) struct Additions {
+    /// Mapping files that stand in no file.
+    pub(crate) mappings: Vec<MappingFile>,
+    /// More for the page.
+    pub(crate) page: Extra,
+}
+
+impl Server {
+    /// Opens the store, starts everything, and listens.
+    ///
+    /// # Errors
+    ///
+    /// A sentence that names the flag, file or port.
+    pub(crate) async fn start(settings: Settings, additions: Additions) -> Result<Self, String> {
+        raise_file_limit();
+        let clock: Arc<dyn Clock> = Arc::new(SystemClock);
+        let store = open_store(&settings).await?;
+        let http = bind("--listen", settings.listen).await?;
+        let address = http.local_addr().map_err(|error| error.to_string())?;
+        let public = settings.public_url.clone().unwrap_or_else(|| format!("http://{address}"));
+
+        let client = Client::guarded(settings.guard.clone());
+        let contexts = contexts(&settings, &client, &public)?;
+        let shared: Arc<dyn Store> = store.clone();
+        let (notifier, notifications) =
+            Notifier::new(NotifierOptions::default(), shared.clone(), client, clock.clone());
+        let replays = Arc::new(Replays::new(notifications.clone()));
+        let broker = Broker::new(BrokerOptions {
+            store: shared.clone(),
+            contexts,
+            notifications: notifications.clone(),
+            clock: clock.clone(),
+            replay: Some(replays.clone()),
+            attempts: BrokerOptions::ATTEMPTS,
+            log_kept: settings.log_keep,
+        });
+        broker.load_tenants().await.map_err(|error| error.to_string())?;
+
+        let mut metrics = MetricsRegistry::with_prefix("musubi");
+        store.metrics().register(&mut metrics);
+        notifications.register(&mut metrics);
+        let adapter_metrics = AdapterMetrics::default();
+        adapter_metrics.register(&mut metrics);
+        let services = Services {
+            sink: Arc::new(BrokerSink::new(broker.clone(), shared)),
+            clock: clock.clone(),
+            client: Client::unguarded(),
+            context: crate::adapter_command::own_context()?,
+            models: Some(Arc::new(Models(
+                Schemas::built_in().map_err(|error| error.to_string())?,
+            ))),
+            metrics: adapter_metrics,
+        };
+        let mqtt = mqtt::Mqtt::prepare(&settings, &clock, &mut metrics).await?;
+        let registry = registry(&settings, &additions, &services, &mqtt)?;
+        replays.know(registry.clone());
+
+        let stop_adapters = CancellationToken::new();
+        let stop_listeners = CancellationToken::new();
+        let stop_notifier = CancellationToken::new();
+        let mut adapters = JoinSet::new();
+        let mut listeners = JoinSet::new();
+        let mut notifying = JoinSet::new();
+        let stop = stop_notifier.clone();
+        notifying.spawn(async move {
+            if let Err(error) = notifier.run(stop.cancelled_owned()).await {
+                tracing::error!(error = %error, "the notifier gave up");
+            }
+        });
+        registry.run(&mut adapters, &stop_adapters);
+        keep_house(&mut adapters, broker.clone(), stop_adapters.clone());
+        let mqtt_address = mqtt.run(&mut listeners, &stop_listeners)?;
+        let options = HttpOptions {
+            limits: Limits { body: settings.body_limit, ..Limits::default() },
+            hosts: hosts(address, &public),
+            origins: settings.cors_origins.clone(),
+            metrics,
+            ready: Some(readiness(&store)),
+            page: Some(page(&settings, address, mqtt_address, &notifications, additions.page)),
+            adapters: Some(Arc::new(registry.clone())),
+            contexts: vec![(
+                musubi_schemas::CONTEXT_NAME.to_owned(),
+                musubi_schemas::CONTEXT.to_owned(),
+            )],
+        };
+        let router = musubi_http::router(broker.clone(), options);
+        let stop = stop_listeners.clone();
+        listeners.spawn(async move {
+            let options = ServeOptions { drain: DRAIN, ..ServeOptions::default() };
+            let served = musubi_http::serve(http, router, options, stop.cancelled_owned()).await;
+            if let Err(error) = served {
+                tracing::error!(error = %error, "the HTTP server ended");
+            }
+        });
+        Ok(Self {
+            http: address,
+            mqtt: mqtt_address,
+            broker,
+            notifications,
+            registry,
+            store,
+            adapters,
+            listeners,
+            notifier: notifying,
+            stop_adapters,
+            stop_listeners,
+            stop_notifier,
+        })
+    }
+
+    /// Prints the ready lines.
+    pub(crate) fn announce(&self, out: &mut dyn std::io::Write) -> std::io::Result<()> {
+        if let Some(address) = self.mqtt {
+            writeln!(out, "listening mqtt://{address}")?;
+        }
+        writeln!(out, "listening http://{}", self.http)?;
+        out.flush()
+    }
+
+    /// Ends in the order in which nothing is lost: no new work, then what is on its way, then the
+    /// notifier's results, then the store.
+    pub(crate) async fn stop(mut self) {
+        self.stop_adapters.cancel();
+        self.stop_listeners.cancel();
+        finish(&mut self.adapters).await;
+        finish(&mut self.listeners).await;
+        self.stop_notifier.cancel();
+        finish(&mut self.notifier).await;
+        if let Err(error) = self.store.close().await {
+            tracing::error!(error = %error, "the store did not close cleanly; the next start repairs it");
+        }
+    }
+}
+
+async fn finish(tasks: &mut JoinSet<()>) {
+    while let Some(ended) = tasks.join_next().await {
+        if let Err(error) = ended {
+            tracing::error!(error = %error, "a task ended badly");
+        }
+    }
+}
+
+/// Listens, or says which flag names a port that is taken.
+///
+/// # Errors
+///
+/// A sentence.
+pub(crate) async fn bind(flag: &str, address: SocketAddr) -> Result<TcpListener, String> {
+    TcpListener::bind(address).await.map_err(|error| {
+        if error.kind() == std::io::ErrorKind::AddrInUse {
+            format!("{flag} {address}: port {} is taken by another program", address.port())
+        } else {
+            format!("{flag} {address}: {error}")
+        }
+    })
+}
+
+async fn open_store(settings: &Settings) -> Result<Arc<EmbeddedStore>, String> {
+    let options = EmbeddedOptions {
+        durability: match settings.durability {
+            Durability::Sync => StoreDurability::Sync,
+            Durability::Interval => StoreDurability::Interval(settings.durability_interval),
+        },
+        min_free_disk: settings.min_free_disk,
+        ..EmbeddedOptions::new(&settings.data_dir)
+    };
+    let shown = settings.data_dir.display().to_string();
+    tokio::task::spawn_blocking(move || EmbeddedStore::open(options))
+        .await
+        .map_err(|error| error.to_string())?
+        .map(Arc::new)
+        .map_err(|error| format!("--data-dir {shown}: {}", chain(&error)))
+}
+
+/// An error and what is behind it, in one sentence.
+fn chain(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut source = error.source();
+    while let Some(error) = source {
+        text.push_str(": ");
+        text.push_str(&error.to_string());
+        source = error.source();
+    }
+    text
+}
+
+fn contexts(settings: &Settings, client: &Client, public: &str) -> Result<Contexts, String> {
+    let own = format!("{public}{}", musubi_schemas::CONTEXT_PATH);
+    Contexts::new(ContextsOptions {
+        client: Some(client.clone()),
+        pinned: settings.contexts.clone(),
+        built_in: vec![(own, musubi_schemas::CONTEXT.to_owned())],
+    })
+    .map_err(|error| error.to_string())
+}
+
+fn registry(
+    settings: &Settings,
+    additions: &Additions,
+    services: &Services,
+    mqtt: &mqtt::Mqtt,
+) -> Result<Registry, String> {
+    let mut adapters: Vec<Arc<dyn Adapter>> = Vec::new();
+    let mut add = |mapping: &MappingFile| {
+        let made = match &mapping.source {
+            Source::Mqtt(_) => mqtt.adapter(mapping, services.clone()),
+            Source::Gbfs(_) | Source::File(_) | Source::HttpPush(_) => {
+                adapter(mapping, services.clone())
+            }
+        };
+        adapters.push(made.map_err(|error| error.to_string())?);
+        Ok::<(), String>(())
+    };
+    for mapping in &additions.mappings {
+        add(mapping)?;
+    }
+    for path in &settings.adapters {
+        add(&MappingFile::load(path).map_err(|error| error.to_string())?)?;
+    }
+    Registry::new(adapters)
+}
+
+fn keep_house(tasks: &mut JoinSet<()>, broker: Broker, stop: CancellationToken) {
+    tasks.spawn(async move {
+        let mut ticks = tokio::time::interval(HOUSEKEEPING);
+        loop {
+            tokio::select! {
+                _ = ticks.tick() => {
+                    if let Err(error) = broker.truncate_log().await {
+                        tracing::warn!(error = %error, "the log could not be truncated");
+                    }
+                }
+                () = stop.cancelled() => return,
+            }
+        }
+    });
+}
+
+fn hosts(address: SocketAddr, public: &str) -> Hosts {
+    let public = url::Url::parse(public).ok().and_then(|url| url.host_str().map(str::to_owned));
+    Hosts::LoopbackAnd(public.into_iter().chain([address.ip().to_string()]).collect())
+}
+
+fn readiness(store: &Arc<EmbeddedStore>) -> musubi_http::Readiness {
+    let healthy = store.healthy();
+    Arc::new(move || {
+        if *healthy.borrow() {
+            Ok(())
+        } else {
+            Err("the store takes no writes now; reads go on".to_owned())
+        }
+    })
+}
+
+fn page(
+    settings: &Settings,
+    http: SocketAddr,
+    mqtt: Option<SocketAddr>,
+    notifications: &Notifications,
+    extra: Extra,
+) -> musubi_http::PageSource {
+    let mut running = vec![
+        Line { name: "NGSI-LD API".to_owned(), value: format!("http://{http}/ngsi-ld/v1") },
+        Line {
+            name: "MQTT listener".to_owned(),
+            value: mqtt.map_or("off (--mqtt)".to_owned(), |address| format!("mqtt://{address}")),
+        },
+        Line {
+            name: "Store".to_owned(),
+            value: format!("{} ({:?})", settings.data_dir.display(), settings.durability),
+        },
+    ];
+    running.extend(settings.adapters.iter().map(|path| Line {
+        name: "Adapter".to_owned(),
+        value: path.display().to_string(),
+    }));
+    let notifications = notifications.clone();
+    Arc::new(move || {
+        let ledger = notifications.totals();
+        let more = extra.borrow().clone();
+        let notified = format!(
+            "{} due = {} delivered + {} pending + {} dead + {} suppressed",
+            ledger.due, ledger.delivered, ledger.pending, ledger.dead, ledger.suppressed
+        );
+        let mut page = Page { running: running.clone(), ..more.clone() };
+        page.running.extend(more.running);
+        page.counts.push(Line { name: "Notifications".to_owned(), value: notified });
+        page.html()
+    })
+}
+
+/// As many files and connections as the system allows.
+fn raise_file_limit() {
+    use rustix::process::{Resource, getrlimit, setrlimit};
+    let mut limit = getrlimit(Resource::Nofile);
+    limit.current = limit.maximum;
+    if let Err(error) = setrlimit(Resource::Nofile, limit) {
+        tracing::debug!(error = %error, "the limit of open files stays as it is");
+    }
+}

@@ -1,0 +1,411 @@
+//! Settings: a flag, then an environment variable, then a key in the file, then the default.
+//!
+//! [`KEYS`] is the one list of what can be set. It drives the environment variables,
+//! `--print-config` and the test that holds the documentation against the code.
+
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use musubi_outbound::{Guard, Network, Private};
+
+mod file;
+
+use musubi_adapter_mqtt::User;
+
+pub(crate) use file::File;
+
+/// What the server runs with.
+#[derive(Clone, Debug)]
+pub(crate) struct Settings {
+    pub(crate) listen: SocketAddr,
+    pub(crate) public_url: Option<String>,
+    pub(crate) data_dir: PathBuf,
+    pub(crate) durability: Durability,
+    pub(crate) durability_interval: Duration,
+    pub(crate) min_free_disk: u64,
+    pub(crate) log_keep: u64,
+    pub(crate) body_limit: usize,
+    pub(crate) adapters: Vec<PathBuf>,
+    pub(crate) mqtt: Option<SocketAddr>,
+    pub(crate) mqtt_users: BTreeMap<String, User>,
+    pub(crate) guard: Guard,
+    pub(crate) contexts: Option<PathBuf>,
+    pub(crate) cors_origins: Vec<String>,
+    pub(crate) log_level: String,
+    pub(crate) log_format: LogFormat,
+}
+
+/// When a write is answered.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Durability {
+    /// After it is on the disk.
+    Sync,
+    /// After it has left the process; the disk follows on the clock.
+    Interval,
+}
+
+/// How log lines look.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum LogFormat {
+    /// For a person.
+    Text,
+    /// One JSON object per line.
+    Json,
+}
+
+/// The defaults in which the commands differ.
+pub(crate) struct Defaults {
+    data_dir: &'static str,
+    mqtt: &'static str,
+}
+
+impl Defaults {
+    /// Those of `musubi serve`.
+    pub(crate) const SERVE: Self = Self { data_dir: "./data", mqtt: "off" };
+    /// Those of `musubi demo`: a folder of its own, and an MQTT listener.
+    pub(crate) const DEMO: Self = Self { data_dir: "./musubi-demo", mqtt: "127.0.0.1:1883" };
+}
+
+/// Something that can be set.
+pub(crate) struct Key {
+    /// The key in the file, with the name of its table.
+    pub(crate) name: &'static str,
+    /// The default, as the file would write it.
+    pub(crate) default: &'static str,
+    /// What it means, in a line.
+    pub(crate) meaning: &'static str,
+    /// Takes the text of an environment variable or flag.
+    set: fn(&mut File, &str),
+}
+
+/// Everything that can be set, but the table `[mqtt.users]`, which only the file has.
+pub(crate) const KEYS: [Key; 16] = [
+    Key {
+        name: "listen",
+        default: "\"127.0.0.1:1026\"",
+        meaning: "address of the HTTP API; port 0 picks a free one",
+        set: |file, text| file.listen = Some(text.to_owned()),
+    },
+    Key {
+        name: "public_url",
+        default: "\"http://<listen>\"",
+        meaning: "how clients reach this server; used in the addresses it hands out",
+        set: |file, text| file.public_url = Some(text.to_owned()),
+    },
+    Key {
+        name: "data_dir",
+        default: "\"./data\"",
+        meaning: "folder of the store; one process at a time",
+        set: |file, text| file.data_dir = Some(text.into()),
+    },
+    Key {
+        name: "durability",
+        default: "\"sync\"",
+        meaning: "sync: a write is answered when it is on the disk; interval: when it has left the process",
+        set: |file, text| file.durability = Some(text.to_owned()),
+    },
+    Key {
+        name: "durability_interval",
+        default: "\"200ms\"",
+        meaning: "with interval: how often the disk follows",
+        set: |file, text| file.durability_interval = Some(text.to_owned()),
+    },
+    Key {
+        name: "min_free_disk",
+        default: "67108864",
+        meaning: "bytes; with less room on the disk writes are refused and reads go on",
+        set: |file, text| file.min_free_disk = Some(file::Number::Text(text.to_owned())),
+    },
+    Key {
+        name: "log_keep",
+        default: "100000",
+        meaning: "changes kept in the log after every consumer has read them",
+        set: |file, text| file.log_keep = Some(file::Number::Text(text.to_owned())),
+    },
+    Key {
+        name: "body_limit",
+        default: "2097152",
+        meaning: "bytes; a longer request body is answered 413",
+        set: |file, text| file.body_limit = Some(file::Number::Text(text.to_owned())),
+    },
+    Key {
+        name: "adapters",
+        default: "[]",
+        meaning: "mapping files of the sources that run in this process",
+        set: |file, text| file.adapters = Some(split(text).map(PathBuf::from).collect()),
+    },
+    Key {
+        name: "mqtt.listen",
+        default: "\"off\"",
+        meaning: "address of the MQTT listener, or off",
+        set: |file, text| file.mqtt.listen = Some(text.to_owned()),
+    },
+    Key {
+        name: "outbound.private",
+        default: "\"loopback\"",
+        meaning: "private addresses that notifications and contexts may reach: loopback, deny or allow",
+        set: |file, text| file.outbound.private = Some(text.to_owned()),
+    },
+    Key {
+        name: "outbound.allow",
+        default: "[]",
+        meaning: "networks that may be reached whatever private says, as in 192.0.2.0/24",
+        set: |file, text| file.outbound.allow = Some(split(text).map(str::to_owned).collect()),
+    },
+    Key {
+        name: "contexts.pinned",
+        default: "\"\"",
+        meaning: "folder of @contexts that are never fetched; contexts.json in it maps URLs to files",
+        set: |file, text| file.contexts.pinned = Some(text.into()),
+    },
+    Key {
+        name: "cors.origins",
+        default: "[]",
+        meaning: "web origins whose pages may call the API",
+        set: |file, text| file.cors.origins = Some(split(text).map(str::to_owned).collect()),
+    },
+    Key {
+        name: "log.level",
+        default: "\"info\"",
+        meaning: "error, warn, info, debug or trace, or a filter such as musubi_notify=debug",
+        set: |file, text| file.log.level = Some(text.to_owned()),
+    },
+    Key {
+        name: "log.format",
+        default: "\"text\"",
+        meaning: "text for people, json for machines; on standard error",
+        set: |file, text| file.log.format = Some(text.to_owned()),
+    },
+];
+
+impl Key {
+    /// The environment variable.
+    pub(crate) fn variable(&self) -> String {
+        format!("MUSUBI_{}", self.name.replace('.', "_").to_uppercase())
+    }
+}
+
+/// Why the settings cannot be used: a sentence that names the flag, variable or key.
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+pub(crate) struct InvalidSettings(pub(crate) String);
+
+impl Settings {
+    /// The settings from `flags` (key and text), the environment and the file.
+    ///
+    /// # Errors
+    ///
+    /// [`InvalidSettings`] if the file cannot be read, has a key that is not known, or a value
+    /// cannot be used.
+    pub(crate) fn gather(
+        file: Option<&Path>,
+        environment: &dyn Fn(&str) -> Option<String>,
+        flags: &[(&str, String)],
+        defaults: &Defaults,
+    ) -> Result<Self, InvalidSettings> {
+        let mut merged = File::read(file)?;
+        for key in &KEYS {
+            let given = flags.iter().rfind(|(name, _)| *name == key.name).map(|(_, text)| text.clone());
+            if let Some(text) = given.or_else(|| environment(&key.variable())) {
+                (key.set)(&mut merged, &text);
+            }
+        }
+        Self::from_file(merged, defaults)
+    }
+
+    fn from_file(file: File, defaults: &Defaults) -> Result<Self, InvalidSettings> {
+        let listen: SocketAddr = parse("listen", file.listen.as_deref().unwrap_or("127.0.0.1:1026"))?;
+        if !listen.ip().is_loopback() {
+            return Err(InvalidSettings(format!(
+                "listen = {listen}: without authentication this server listens on loopback alone; \
+                 use 127.0.0.1:{} and put a proxy that authenticates in front of it",
+                listen.port()
+            )));
+        }
+        let mqtt = match Some(file.mqtt.listen.as_deref().unwrap_or(defaults.mqtt)) {
+            None | Some("off" | "") => None,
+            Some(text) => Some(parse::<SocketAddr>("mqtt.listen", text)?),
+        };
+        if let Some(address) = mqtt.filter(|address| !address.ip().is_loopback())
+            && file.mqtt.users.is_empty()
+        {
+            return Err(InvalidSettings(format!(
+                "mqtt.listen = {address}: without [mqtt.users] the listener stays on loopback"
+            )));
+        }
+        Ok(Self {
+            listen,
+            public_url: file.public_url,
+            data_dir: file.data_dir.unwrap_or_else(|| PathBuf::from(defaults.data_dir)),
+            durability: match file.durability.as_deref() {
+                None | Some("sync") => Durability::Sync,
+                Some("interval") => Durability::Interval,
+                Some(other) => return Err(unusable("durability", other, "sync or interval")),
+            },
+            durability_interval: duration(
+                "durability_interval",
+                file.durability_interval.as_deref().unwrap_or("200ms"),
+            )?,
+            min_free_disk: number("min_free_disk", file.min_free_disk, 64 << 20)?,
+            log_keep: number("log_keep", file.log_keep, 100_000)?,
+            body_limit: usize::try_from(number("body_limit", file.body_limit, 2 << 20)?)
+                .map_err(|_| unusable("body_limit", "the value", "a smaller number"))?,
+            adapters: file.adapters.unwrap_or_default(),
+            mqtt,
+            mqtt_users: file.mqtt.users,
+            guard: guard(file.outbound.private.as_deref(), file.outbound.allow.as_deref())?,
+            contexts: file.contexts.pinned.filter(|path| !path.as_os_str().is_empty()),
+            cors_origins: file.cors.origins.unwrap_or_default(),
+            log_level: file.log.level.unwrap_or_else(|| "info".to_owned()),
+            log_format: match file.log.format.as_deref() {
+                None | Some("text") => LogFormat::Text,
+                Some("json") => LogFormat::Json,
+                Some(other) => return Err(unusable("log.format", other, "text or json")),
+            },
+        })
+    }
+
+    /// Every key with its default and a line of meaning, as a file that could be used.
+    pub(crate) fn print() -> String {
+        let mut out = String::from(
+            "# Every key of musubi.toml, with its default. A flag comes first, then the environment\n\
+             # variable that is named here, then the key in the file.\n",
+        );
+        let tables = KEYS.iter().map(|key| key.name.split_once('.').map_or("", |(table, _)| table));
+        let mut seen: Vec<&str> = Vec::new();
+        for table in tables {
+            if !seen.contains(&table) {
+                seen.push(table);
+            }
+        }
+        for table in seen {
+            if !table.is_empty() {
+                let _ = write!(out, "\n[{table}]\n");
+            }
+            for key in &KEYS {
+                let (of, name) = key.name.split_once('.').unwrap_or(("", key.name));
+                if of == table {
+                    let _ = write!(
+                        out,
+                        "\n# {}. {}\n# {name} = {}\n",
+                        key.meaning,
+                        key.variable(),
+                        key.default
+                    );
+                }
+            }
+        }
+        out.push_str(
+            "\n# Who may publish to the MQTT listener: an argon2 hash, and topics in which %u is the name.\n\
+             # [mqtt.users.gateway-1]\n\
+             # password = \"$argon2id$v=19$m=19456,t=2,p=1$...\"\n\
+             # topics = [\"/json/+/%u/#\"]\n",
+        );
+        out
+    }
+}
+
+fn split(text: &str) -> impl Iterator<Item = &str> {
+    text.split(',').map(str::trim).filter(|part| !part.is_empty())
+}
+
+fn unusable(key: &str, value: &str, wanted: &str) -> InvalidSettings {
+    InvalidSettings(format!("{key} = {value:?} cannot be used; it takes {wanted}"))
+}
+
+fn parse<T: std::str::FromStr>(key: &str, text: &str) -> Result<T, InvalidSettings>
+where
+    T::Err: std::fmt::Display,
+{
+    text.parse().map_err(|error| InvalidSettings(format!("{key} = {text:?} cannot be used: {error}")))
+}
+
+fn duration(key: &str, text: &str) -> Result<Duration, InvalidSettings> {
+    humantime::parse_duration(text)
+        .map_err(|error| InvalidSettings(format!("{key} = {text:?} cannot be used: {error}")))
+}
+
+fn number(key: &str, given: Option<file::Number>, default: u64) -> Result<u64, InvalidSettings> {
+    match given {
+        None => Ok(default),
+        Some(file::Number::Whole(number)) => Ok(number),
+        Some(file::Number::Text(text)) => parse(key, &text),
+    }
+}
+
+fn guard(private: Option<&str>, allow: Option<&[String]>) -> Result<Guard, InvalidSettings> {
+    let private = match private {
+        None | Some("loopback") => Private::Loopback,
+        Some("deny") => Private::Deny,
+        Some("allow") => Private::Allow,
+        Some(other) => return Err(unusable("outbound.private", other, "loopback, deny or allow")),
+    };
+    let allow = allow
+        .unwrap_or_default()
+        .iter()
+        .map(|text| parse::<Network>("outbound.allow", text))
+        .collect::<Result<_, _>>()?;
+    Ok(Guard { private, allow })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn gather(text: &str, environment: &[(&str, &str)], flags: &[(&str, &str)]) -> Result<Settings, String> {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("musubi.toml");
+        std::fs::write(&path, text).unwrap();
+        let flags: Vec<_> = flags.iter().map(|(key, text)| (*key, (*text).to_owned())).collect();
+        let lookup = |name: &str| {
+            environment.iter().find(|(key, _)| *key == name).map(|(_, text)| (*text).to_owned())
+        };
+        Settings::gather(Some(&path), &lookup, &flags, &Defaults::SERVE).map_err(|error| error.to_string())
+    }
+
+    #[test]
+    fn a_flag_comes_before_the_environment_and_that_before_the_file() {
+        let text = "data_dir = \"from-file\"";
+        let environment = [("MUSUBI_DATA_DIR", "from-environment")];
+        let flag = [("data_dir", "from-flag")];
+        let dir = |settings: Result<Settings, String>| settings.unwrap().data_dir;
+        assert_eq!(dir(gather(text, &[], &[])), PathBuf::from("from-file"));
+        assert_eq!(dir(gather(text, &environment, &[])), PathBuf::from("from-environment"));
+        assert_eq!(dir(gather(text, &environment, &flag)), PathBuf::from("from-flag"));
+    }
+
+    #[test]
+    fn an_unknown_key_is_refused_with_its_place() {
+        let error = gather("listen = \"127.0.0.1:0\"\nlisten_on = 3\n", &[], &[]).unwrap_err();
+        assert!(error.contains("listen_on") && error.contains("line 2"), "{error}");
+    }
+
+    #[test]
+    fn without_authentication_only_loopback_is_listened_on() {
+        let error = gather("", &[], &[("listen", "0.0.0.0:1026")]).unwrap_err();
+        assert!(error.contains("loopback"), "{error}");
+    }
+
+    #[test]
+    fn what_is_printed_can_be_read() {
+        let printed = Settings::print();
+        let name = |rest: &&str| {
+            let name = rest.split(" = ").next().unwrap_or_default();
+            name.chars().all(|c| c.is_ascii_lowercase() || c == '_')
+        };
+        let uncommented: String = printed
+            .lines()
+            .map(|line| line.strip_prefix("# ").filter(name).unwrap_or(line))
+            .collect::<Vec<_>>()
+            .join("\n")
+            .replace("http://<listen>", "http://127.0.0.1:1026");
+        let settings = gather(&uncommented, &[], &[]).unwrap();
+        assert_eq!(settings.listen, "127.0.0.1:1026".parse().unwrap());
+        for key in &KEYS {
+            assert!(printed.contains(&key.variable()), "{}", key.name);
+        }
+    }
+}

@@ -1,0 +1,104 @@
+//! The configuration file.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use musubi_adapter_mqtt::User;
+use serde::Deserialize;
+
+use super::InvalidSettings;
+
+/// What `musubi.toml` says. A key that is missing here is refused.
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct File {
+    pub(super) listen: Option<String>,
+    pub(super) public_url: Option<String>,
+    pub(super) data_dir: Option<PathBuf>,
+    pub(super) durability: Option<String>,
+    pub(super) durability_interval: Option<String>,
+    pub(super) min_free_disk: Option<Number>,
+    pub(super) log_keep: Option<Number>,
+    pub(super) body_limit: Option<Number>,
+    pub(super) adapters: Option<Vec<PathBuf>>,
+    #[serde(default)]
+    pub(super) mqtt: Mqtt,
+    #[serde(default)]
+    pub(super) outbound: Outbound,
+    #[serde(default)]
+    pub(super) contexts: Contexts,
+    #[serde(default)]
+    pub(super) cors: Cors,
+    #[serde(default)]
+    pub(super) log: Log,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Mqtt {
+    pub(super) listen: Option<String>,
+    #[serde(default)]
+    pub(super) users: BTreeMap<String, User>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Outbound {
+    pub(super) private: Option<String>,
+    pub(super) allow: Option<Vec<String>>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Contexts {
+    pub(super) pinned: Option<PathBuf>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Cors {
+    pub(super) origins: Option<Vec<String>>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Log {
+    pub(super) level: Option<String>,
+    pub(super) format: Option<String>,
+}
+
+/// A number, as the file writes it or as a variable does.
+#[derive(Debug, Deserialize)]
+#[serde(untagged)]
+pub(super) enum Number {
+    Whole(u64),
+    Text(String),
+}
+
+/// The name of the file that is read when no other is named.
+const DEFAULT: &str = "musubi.toml";
+
+impl File {
+    /// Reads the file that is named, or `musubi.toml` if there is one.
+    pub(super) fn read(path: Option<&Path>) -> Result<Self, InvalidSettings> {
+        let named = path.unwrap_or(Path::new(DEFAULT));
+        let text = match std::fs::read_to_string(named) {
+            Ok(text) => text,
+            Err(error) if path.is_none() && error.kind() == std::io::ErrorKind::NotFound => {
+                return Ok(Self::default());
+            }
+            Err(error) => {
+                return Err(InvalidSettings(format!("--config {}: {error}", named.display())));
+            }
+        };
+        let mut file: Self = toml::from_str(&text)
+            .map_err(|error| InvalidSettings(format!("{}: {error}", named.display())))?;
+        // A mapping file is named as seen from the file that names it.
+        if let (Some(adapters), Some(folder)) = (&mut file.adapters, named.parent()) {
+            for adapter in adapters {
+                *adapter = folder.join(&*adapter);
+            }
+        }
+        Ok(file)
+    }
+}
