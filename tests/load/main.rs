@@ -1,0 +1,166 @@
+//! Load runs: measures what the project promises, and prints it as a table.
+//!
+//! Every figure that depends on the machine is compared with another one that was taken in the
+//! same run. Nothing is asserted here: a load run reports. `docs/performance.md` says how to read
+//! the table.
+
+mod bare;
+mod demo;
+mod disk;
+mod entities;
+mod feed;
+mod generator;
+mod mqtt;
+mod post;
+mod read;
+mod report;
+mod sample;
+mod usage;
+
+use std::io::Write as _;
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::time::Duration;
+
+use clap::{Parser, Subcommand, ValueEnum};
+use tempfile::TempDir;
+
+use crate::report::Line;
+
+/// Why a figure could not be taken.
+type Failure = Box<dyn std::error::Error + Send + Sync>;
+
+/// Measures what the project promises, and prints it as a table.
+#[derive(Debug, Parser)]
+#[command(name = "load", args_conflicts_with_subcommands = true)]
+struct Arguments {
+    /// What to measure; everything if nothing is named.
+    rows: Vec<Row>,
+    /// Length of the MQTT row. Fewer than 60 also shorten the wait of the demo, fewer than 5 the
+    /// rounds of the others.
+    #[arg(long, value_name = "N", default_value_t = 300)]
+    seconds: u32,
+    /// How often each of two sides is measured.
+    #[arg(long, value_name = "N", default_value_t = 5)]
+    rounds: u32,
+    /// Folder for the data of the brokers, on the disk to be measured. The default is a folder
+    /// beside this program, because /tmp is often kept in memory.
+    #[arg(long, value_name = "DIR")]
+    folder: Option<PathBuf>,
+    #[command(subcommand)]
+    part: Option<Part>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum Row {
+    /// MQTT messages that become durable entities.
+    Mqtt,
+    /// Creating entities: `sync` beside `interval`.
+    Post,
+    /// Reading an entity and a page, beside a server that only answers from memory.
+    Get,
+    /// A feed of 1,164 docks.
+    Feed,
+    /// The demo: how soon it serves, how much memory it takes.
+    Demo,
+}
+
+impl Row {
+    const ALL: [Self; 5] = [Self::Mqtt, Self::Post, Self::Get, Self::Feed, Self::Demo];
+}
+
+/// The parts of a load run that are processes of their own.
+#[derive(Debug, Subcommand)]
+enum Part {
+    /// Serves two recorded answers from memory: the limit that reading is compared with.
+    #[command(hide = true)]
+    Bare {
+        /// File with the answer for one entity, head included.
+        entity: PathBuf,
+        /// File with the answer for a page, head included.
+        page: PathBuf,
+    },
+}
+
+/// How long everything takes, and where it happens.
+#[derive(Debug)]
+struct Plan {
+    /// Length of the MQTT row.
+    mqtt: Duration,
+    /// Length of one round.
+    round: Duration,
+    /// How many rounds each side gets.
+    rounds: u32,
+    /// How long after its start the demo's memory is taken.
+    demo: Duration,
+    folder: PathBuf,
+}
+
+impl Plan {
+    fn of(arguments: &Arguments) -> Result<Self, Failure> {
+        let folder = match &arguments.folder {
+            Some(folder) => folder.clone(),
+            None => std::env::current_exe()?.parent().ok_or("this program has no folder")?.to_owned(),
+        };
+        let at_most = |most: u32| Duration::from_secs(arguments.seconds.clamp(1, most).into());
+        Ok(Self {
+            mqtt: Duration::from_secs(arguments.seconds.max(1).into()),
+            round: at_most(5),
+            rounds: arguments.rounds.max(1),
+            demo: at_most(60),
+            folder,
+        })
+    }
+
+    /// An empty folder on the disk that is measured; it goes when the value goes.
+    fn empty_folder(&self) -> Result<TempDir, Failure> {
+        Ok(tempfile::Builder::new().prefix("load-").tempdir_in(&self.folder)?)
+    }
+}
+
+fn main() -> ExitCode {
+    let arguments = Arguments::parse();
+    let done = match &arguments.part {
+        Some(Part::Bare { entity, page }) => bare::run(entity, page),
+        None => measure(&arguments),
+    };
+    match done {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(failure) => {
+            let _ = writeln!(std::io::stderr(), "load: {failure}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn measure(arguments: &Arguments) -> Result<(), Failure> {
+    let plan = Plan::of(arguments)?;
+    let chosen = Row::ALL.into_iter().filter(|row| {
+        arguments.rows.is_empty() || arguments.rows.contains(row)
+    });
+    // The program is built before anything is timed.
+    let _ = musubi_tests::binary();
+    // One thread: the generators are to cost as little as they can.
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    let mut out = std::io::stdout();
+    writeln!(out, "{}\n", report::machine())?;
+    let mut lines = Vec::new();
+    for row in chosen {
+        writeln!(out, "{row:?}")?;
+        let measured = runtime.block_on(async {
+            match row {
+                Row::Mqtt => mqtt::measure(&plan).await,
+                Row::Post => post::measure(&plan).await,
+                Row::Get => read::measure(&plan).await,
+                Row::Feed => feed::measure(&plan).await,
+                Row::Demo => demo::measure(&plan).await,
+            }
+        });
+        match measured {
+            Ok(measured) => lines.extend(measured),
+            Err(failure) => lines.push(Line::failed(&format!("{row:?}"), &failure)),
+        }
+    }
+    report::print(&mut out, &lines)?;
+    Ok(())
+}

@@ -1,0 +1,186 @@
+//! MQTT messages that become durable entities: as many as promised, for as long as promised, and
+//! none lost.
+
+mod fleet;
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use musubi_tests::{Http, Musubi};
+use tokio::task::JoinSet;
+use tokio::time::{Instant, MissedTickBehavior};
+
+use crate::mqtt::fleet::{Fleet, Tally};
+use crate::report::{Line, Mark, say};
+use crate::sample::{Sample, number, rate};
+use crate::usage::{Processor, megabytes, memory};
+use crate::{Failure, Plan};
+
+const CONNECTIONS: u32 = 10;
+/// Devices behind one connection.
+const DEVICES: u32 = 100;
+/// Messages per second of all devices together.
+const RATE: u32 = 10_000;
+/// How much of the rate counts as the rate: the generator's clock ends a little after its last
+/// message.
+const ALL_BUT: f64 = 0.999;
+/// How much the memory may grow after two fifths of the run.
+const GROWTH: f64 = 1.1;
+const TYPE: &str = "WeatherObserved";
+
+/// What was seen once a second.
+#[derive(Debug, Default)]
+struct Seconds {
+    rates: Sample,
+    memory: Vec<u64>,
+}
+
+impl Seconds {
+    /// What was held when so many fifths of the run were over.
+    fn memory_after(&self, fifths: usize) -> f64 {
+        let place = (self.memory.len() * fifths / 5).saturating_sub(1);
+        megabytes(self.memory.get(place).copied().unwrap_or(0))
+    }
+}
+
+/// Measures the row.
+///
+/// # Errors
+///
+/// If the broker does not start, or a connection breaks.
+pub(crate) async fn measure(plan: &Plan) -> Result<Vec<Line>, Failure> {
+    let folder = plan.empty_folder()?;
+    let mapping = folder.path().join("sensors.toml");
+    let group = fleet::API_KEY;
+    std::fs::write(
+        &mapping,
+        format!(
+            "name = \"sensors\"\n[source]\nkind = \"mqtt\"\n\
+             [groups.{group}]\ntype = \"{TYPE}\"\ndevices = \"any\"\n"
+        ),
+    )?;
+    let musubi = Musubi::serve(
+        &folder.path().join("data"),
+        &[
+            "--durability",
+            "interval",
+            "--mqtt",
+            "127.0.0.1:0",
+            "--log-level",
+            "warn",
+            "--adapter",
+            &mapping.to_string_lossy(),
+        ],
+    );
+    let broker = Processor::now(musubi.id())?;
+    let generator = Processor::now(std::process::id())?;
+    let begun = Instant::now();
+    let (fleets, seconds) = publish(&musubi, plan.mqtt).await?;
+    let took = begun.elapsed();
+    let [broker, generator] = [broker.since()?, generator.since()?];
+    let lost = lost(&musubi, &fleets).await?;
+
+    let sum = |of: fn(&Fleet) -> u32| fleets.iter().map(of).sum::<u32>();
+    let (sent, acknowledged) = (sum(Fleet::sent), sum(Fleet::acknowledged));
+    let reached = rate(acknowledged, took);
+    let latency = fleet::latency(&fleets);
+    say(&format!(
+        "in one second {} messages; acknowledged after p50 {} ms, p99 {} ms, at most {} ms",
+        seconds.rates,
+        number(latency.of_thousand(500)),
+        number(latency.of_thousand(990)),
+        number(latency.of_thousand(1000)),
+    ));
+    say(&format!(
+        "CPU: broker {} s, generator {} s; {} messages per CPU second of the broker",
+        number(broker.as_secs_f64()),
+        number(generator.as_secs_f64()),
+        number(rate(acknowledged, broker)),
+    ));
+    let (early, late) = (seconds.memory_after(2), seconds.memory_after(5));
+    let length = plan.mqtt.as_secs();
+    Ok(vec![
+        Line::new(
+            format!("MQTT to durable entity, `interval`, {length} s"),
+            format!("{}/s", number(f64::from(RATE))),
+            format!(
+                "{}/s; p50 {} ms, p99 {} ms; broker {} s of CPU, generator {} s",
+                number(reached),
+                number(latency.of_thousand(500)),
+                number(latency.of_thousand(990)),
+                number(broker.as_secs_f64()),
+                number(generator.as_secs_f64()),
+            ),
+            Mark::of(reached >= ALL_BUT * f64::from(RATE)),
+        ),
+        Line::new(
+            "MQTT, messages lost",
+            "none",
+            format!(
+                "{sent} sent, {acknowledged} acknowledged; {} of {} devices are behind",
+                lost,
+                CONNECTIONS * DEVICES
+            ),
+            Mark::of(sent == acknowledged && lost == 0),
+        ),
+        Line::new(
+            format!("MQTT, memory at {length} s"),
+            format!("≤ {GROWTH} × that at {} s", length * 2 / 5),
+            format!("{} MB; {} MB ({} ×)", number(late), number(early), number(late / early.max(0.1))),
+            Mark::of(late <= GROWTH * early),
+        ),
+    ])
+}
+
+/// Publishes from all connections for so long, and waits for what is on its way.
+async fn publish(musubi: &Musubi, time: Duration) -> Result<(Vec<Fleet>, Seconds), Failure> {
+    let tally = Arc::new(Tally::default());
+    let mut connections = JoinSet::new();
+    for number in 0..CONNECTIONS {
+        let fleet = Fleet::new(number, DEVICES, tally.clone());
+        let address: SocketAddr = musubi.mqtt();
+        connections.spawn(fleet.publish(address, RATE / CONNECTIONS, time));
+    }
+    let mut fleets = Vec::new();
+    let mut seconds = Seconds::default();
+    let mut ticks = tokio::time::interval(Duration::from_secs(1));
+    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    ticks.tick().await;
+    let mut before = (Instant::now(), 0);
+    let begun = before.0;
+    loop {
+        tokio::select! {
+            ended = connections.join_next() => match ended {
+                Some(ended) => fleets.push(ended??),
+                None => return Ok((fleets, seconds)),
+            },
+            _ = ticks.tick() => {
+                let now = (Instant::now(), tally.acknowledged());
+                // What is still on its way at the end is no measure of a second.
+                if begun.elapsed() <= time + Duration::from_millis(500) {
+                    seconds.rates.add(rate(now.1 - before.1, now.0 - before.0));
+                    seconds.memory.push(memory(musubi.id())?);
+                }
+                before = now;
+            }
+        }
+    }
+}
+
+/// How many devices' last messages are not in the broker.
+async fn lost(musubi: &Musubi, fleets: &[Fleet]) -> Result<usize, Failure> {
+    let client = Http::new(musubi.url()).own_context();
+    let mut behind = 0;
+    for (device, last) in fleets.iter().flat_map(Fleet::devices) {
+        let path = format!("/ngsi-ld/v1/entities/urn:ngsi-ld:{TYPE}:{device}?options=keyValues");
+        let answer = client.get(&path).await;
+        if answer.json().get(fleet::COUNTER).and_then(serde_json::Value::as_u64) != Some(last.into()) {
+            if behind == 0 {
+                say(&format!("{device} is not at {last}: {} {}", answer.status, answer.text));
+            }
+            behind += 1;
+        }
+    }
+    Ok(behind)
+}
