@@ -7,7 +7,7 @@ use futures_util::FutureExt as _;
 use futures_util::future::BoxFuture;
 use musubi_broker::{DeadLetter, Replay};
 use musubi_model::Tenant;
-use musubi_notify::Notifications;
+use musubi_notify::Replayer;
 use serde_json::Value;
 
 use crate::adapters::Registry;
@@ -15,12 +15,12 @@ use crate::adapters::Registry;
 /// Replays through the adapters and the notifier of this process.
 #[derive(Debug)]
 pub(crate) struct Replays {
-    notifications: Notifications,
+    notifications: Replayer,
     registry: OnceLock<Registry>,
 }
 
 impl Replays {
-    pub(crate) fn new(notifications: Notifications) -> Self {
+    pub(crate) fn new(notifications: Replayer) -> Self {
         Self { notifications, registry: OnceLock::new() }
     }
 
@@ -40,7 +40,7 @@ impl Replay for Replays {
         async move {
             let text = |name: &str| letter.content.get(name).and_then(Value::as_str);
             if text("kind") == Some("notification") {
-                return Err("a notification is not replayed".to_owned());
+                return self.notifications.replay(tenant, &letter.content).await;
             }
             let name = text("adapter").unwrap_or_default();
             let adapter = self

@@ -10,7 +10,7 @@ use musubi_broker::{Broker, BrokerOptions};
 use musubi_context::{Contexts, ContextsOptions};
 use musubi_http::{Hosts, HttpOptions, Limits, ServeOptions};
 use musubi_model::{Clock, SystemClock};
-use musubi_notify::{Notifications, Notifier, NotifierOptions};
+use musubi_notify::{Notifications, Notifier, NotifierOptions, Replayer};
 use musubi_outbound::Client;
 use musubi_schemas::Schemas;
 use musubi_store::Store;
@@ -85,9 +85,12 @@ impl Server {
         let client = Client::guarded(settings.guard.clone());
         let contexts = contexts(&settings, &client, &public)?;
         let shared: Arc<dyn Store> = store.clone();
+        let notifying = NotifierOptions::default();
+        let replayer =
+            Replayer::new(&notifying, shared.clone(), client.clone(), clock.clone());
         let (notifier, notifications) =
-            Notifier::new(NotifierOptions::default(), shared.clone(), client, clock.clone());
-        let replays = Arc::new(Replays::new(notifications.clone()));
+            Notifier::new(notifying, shared.clone(), client, clock.clone());
+        let replays = Arc::new(Replays::new(replayer));
         let broker = Broker::new(BrokerOptions {
             store: shared.clone(),
             contexts,

@@ -125,7 +125,7 @@ impl Courier {
         })
     }
 
-    async fn send(&self, applied: &Applied, body: Bytes) -> Result<(), Failure> {
+    pub(crate) async fn send(&self, applied: &Applied, body: Bytes) -> Result<(), Failure> {
         let endpoint = &applied.subscription.notification.endpoint;
         let asked = endpoint.timeout.map(|ms| Duration::try_from_secs_f64(ms / 1000.0));
         let request = Request {

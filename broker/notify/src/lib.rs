@@ -32,6 +32,7 @@ mod notifier;
 mod options;
 mod outbox;
 mod persist;
+mod replay;
 mod retry_after;
 mod start;
 mod subscription;
@@ -47,6 +48,7 @@ pub use matcher::match_subscription;
 pub use notifications::Notifications;
 pub use notifier::Notifier;
 pub use options::NotifierOptions;
+pub use replay::Replayer;
 pub use subscription::{
     InvalidSubscription, InvalidSubscriptionId, Problem, Status, Subscription, SubscriptionId,
     SubscriptionView,
