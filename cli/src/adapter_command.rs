@@ -32,8 +32,12 @@ pub(crate) async fn run(
     match command {
         Adapter::Check { file } => {
             let mapping = mapping(&file)?;
-            adapter(&mapping, services(Arc::new(NothingSink))?).map_err(|error| error.to_string())?;
-            say(out, &format!("{}: a {} source that can be used", mapping.file, mapping.source.kind()))
+            adapter(&mapping, services(Arc::new(NothingSink))?)
+                .map_err(|error| error.to_string())?;
+            say(
+                out,
+                &format!("{}: a {} source that can be used", mapping.file, mapping.source.kind()),
+            )
         }
         Adapter::Preview { file, broker, limit } => {
             let sink: Arc<dyn Sink> = match broker {
@@ -57,8 +61,7 @@ pub(crate) async fn run(
                 ));
             }
             let sink = Arc::new(http_sink(&broker, &data_dir.join(&mapping.name))?);
-            let adapter =
-                adapter(&mapping, services(sink)?).map_err(|error| error.to_string())?;
+            let adapter = adapter(&mapping, services(sink)?).map_err(|error| error.to_string())?;
             if once {
                 adapter.clone().run_once().await.map_err(|error| error.to_string())?;
                 return say(out, &adapter.status().to_string());
@@ -75,7 +78,8 @@ async fn devices(broker: &str, unknown: bool, out: &mut dyn Write) -> Result<(),
     let mut count = 0_usize;
     for adapter in list.as_array().into_iter().flatten() {
         let name = adapter.get("name").and_then(Value::as_str).unwrap_or_default();
-        let kinds: &[&str] = if unknown { &["unknownDevices"] } else { &["devices", "unknownDevices"] };
+        let kinds: &[&str] =
+            if unknown { &["unknownDevices"] } else { &["devices", "unknownDevices"] };
         for kind in kinds {
             for device in adapter.get(kind).and_then(Value::as_array).into_iter().flatten() {
                 count += 1;

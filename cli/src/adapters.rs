@@ -72,9 +72,8 @@ impl Registry {
             tasks.spawn(async move {
                 let name = adapter.name().to_owned();
                 tracing::info!(adapter = name, "the adapter starts");
-                match adapter.run(shutdown).await {
-                    Ok(()) => tracing::info!(adapter = name, "the adapter has ended"),
-                    Err(error) => tracing::error!(adapter = name, error = %error, "the adapter gave up"),
+                if let Err(error) = adapter.run(shutdown).await {
+                    tracing::error!(adapter = name, error = %error, "the adapter gave up");
                 }
             });
         }

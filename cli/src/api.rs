@@ -28,7 +28,9 @@ impl Api {
     pub(crate) fn new(base: &str, tenant: Option<&str>) -> Result<Self, String> {
         let base = Url::parse(base).map_err(|error| format!("--broker {base}: {error}"))?;
         let tenant = tenant
-            .map(|name| HeaderValue::from_str(name).map_err(|_| format!("--tenant {name:?} is no name")))
+            .map(|name| {
+                HeaderValue::from_str(name).map_err(|_| format!("--tenant {name:?} is no name"))
+            })
             .transpose()?;
         Ok(Self { client: Client::unguarded(), base, tenant })
     }
@@ -78,13 +80,12 @@ impl Api {
             headers.insert("NGSILD-Tenant", tenant.clone());
         }
         if body.is_some() {
-            headers.insert(
-                http::header::CONTENT_TYPE,
-                HeaderValue::from_static("application/json"),
-            );
+            headers
+                .insert(http::header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
         }
         let body = body.map(|body| Bytes::from(body.to_string())).unwrap_or_default();
-        let request = Request { method, url, headers, body, timeout: TIMEOUT, max_body: MAX_ANSWER };
+        let request =
+            Request { method, url, headers, body, timeout: TIMEOUT, max_body: MAX_ANSWER };
         let response = self.client.send(request).await.map_err(|error| error.to_string())?;
         let answer: Value = serde_json::from_slice(&response.body).unwrap_or_default();
         if response.status.is_success() {

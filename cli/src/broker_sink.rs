@@ -1,33 +1,29 @@
 //! The sink of adapters that run in the broker's own process.
 
+use std::fmt::Write as _;
 use std::sync::Arc;
 
 use futures_util::FutureExt as _;
 use futures_util::future::BoxFuture;
 use musubi_adapter_kit::{DeadLetter, Delivery, Rejection, Sink, SinkError};
-use musubi_broker::{Broker, Caller, Error, Ingest, RecordKey, RecordKind, RecordWrite, Session};
+use musubi_broker::{
+    Broker, Caller, Error, Expect, Ingest, RecordKey, RecordKind, RecordWrite, Session,
+};
 use musubi_model::{Cause, Entity, EntityId, Tenant};
 use musubi_query::{EntityQuery, Filter, Pattern, Start};
-use musubi_store::{Expect, RecordQuery, Store};
 
 /// Writes through the broker's operations, and remembers what adapters have to remember in the
 /// same group.
 #[derive(Clone, Debug)]
-pub(crate) struct BrokerSink {
-    broker: Broker,
-    store: Arc<dyn Store>,
-}
-
-/// The most records that one adapter reads of its memory at once.
-const STATE_LIMIT: usize = 100_000;
+pub(crate) struct BrokerSink(Broker);
 
 impl BrokerSink {
-    pub(crate) fn new(broker: Broker, store: Arc<dyn Store>) -> Self {
-        Self { broker, store }
+    pub(crate) fn new(broker: Broker) -> Self {
+        Self(broker)
     }
 
     fn session(&self, tenant: &Tenant) -> Session {
-        self.broker.session(Caller::Local, tenant.clone())
+        self.0.session(Caller::Local, tenant.clone())
     }
 }
 
@@ -44,7 +40,8 @@ impl Sink for BrokerSink {
                 .into_iter()
                 .map(|delivery| ingest(tenant, adapter, &cause, delivery))
                 .collect();
-            let results = self.session(tenant).ingest(items).await.map_err(|error| unknown(&error))?;
+            let results =
+                self.session(tenant).ingest(items).await.map_err(|error| unknown(&error))?;
             results
                 .into_iter()
                 .map(|result| match result {
@@ -107,21 +104,15 @@ impl Sink for BrokerSink {
     ) -> BoxFuture<'a, Result<Vec<(String, Arc<[u8]>)>, SinkError>> {
         async move {
             let own = format!("{adapter}/");
-            let query = RecordQuery {
-                kind: RecordKind::AdapterState,
-                tenant: Some(tenant.clone()),
-                prefix: format!("{own}{prefix}"),
-                after: None,
-                limit: STATE_LIMIT,
+            let records = match self.session(tenant).adapter_state(&format!("{own}{prefix}")).await
+            {
+                Ok(records) => records,
+                Err(Error::NonexistentTenant(_)) => Vec::new(),
+                Err(error) => return Err(unknown(&error)),
             };
-            let records = self
-                .store
-                .records(&query)
-                .await
-                .map_err(|error| SinkError { reason: error.to_string() })?;
             Ok(records
                 .into_iter()
-                .filter_map(|record| Some((record.key.key.strip_prefix(&own)?.to_owned(), record.value)))
+                .filter_map(|(key, value)| Some((key.strip_prefix(&own)?.to_owned(), value)))
                 .collect())
         }
         .boxed()
@@ -158,7 +149,7 @@ fn ingest(tenant: &Tenant, adapter: &str, cause: &Arc<str>, delivery: Delivery) 
 fn content(letter: &DeadLetter) -> Vec<u8> {
     let (payload, encoding) = match std::str::from_utf8(&letter.payload) {
         Ok(text) => (text.to_owned(), "text"),
-        Err(_) => (letter.payload.iter().map(|byte| format!("{byte:02x}")).collect(), "hex"),
+        Err(_) => (hexadecimal(&letter.payload), "hex"),
     };
     serde_json::json!({
         "id": letter.id,
@@ -172,6 +163,14 @@ fn content(letter: &DeadLetter) -> Vec<u8> {
     })
     .to_string()
     .into_bytes()
+}
+
+fn hexadecimal(bytes: &[u8]) -> String {
+    bytes.iter().fold(String::with_capacity(bytes.len() * 2), |mut text, byte| {
+        // Writing to a String does not fail.
+        let _ = write!(text, "{byte:02x}");
+        text
+    })
 }
 
 /// A failure after which the same call may be made again.

@@ -59,10 +59,8 @@ fn path(id: &str) -> String {
 async fn page(api: &Api, after: &str) -> Result<Vec<Value>, String> {
     let after: String = url::form_urlencoded::byte_serialize(after.as_bytes()).collect();
     let answer = api.call(Method::GET, &format!("{PATH}?limit={PAGE}&after={after}"), None).await?;
-    match answer {
-        Value::Array(letters) => Ok(letters),
-        _ => Err("the broker's answer is no list".to_owned()),
-    }
+    let letters = answer.as_array().cloned();
+    letters.ok_or_else(|| "the broker's answer is no list".to_owned())
 }
 
 fn text<'a>(letter: &'a Value, name: &str) -> &'a str {
@@ -75,7 +73,7 @@ async fn list(api: &Api, out: &mut dyn Write) -> Result<(), String> {
     loop {
         let letters = page(api, &after).await?;
         let Some(last) = letters.last() else { break };
-        after = text(last, "id").to_owned();
+        text(last, "id").clone_into(&mut after);
         for letter in &letters {
             count += 1;
             let of = match text(letter, "adapter") {

@@ -27,7 +27,7 @@ use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
-use self::display::{Arrivals, Display};
+use self::display::{Arrivals, Display, Place};
 use self::feed::Feed;
 use self::receiver::Receiver;
 use self::sensors::Acknowledged;
@@ -85,7 +85,8 @@ pub(crate) async fn run(
     tasks.spawn(ride(town, shutdown.clone()));
 
     let arrivals = Arrivals { acknowledged, reports, receiver };
-    let display = Display::new(demo.seed, &base, &town_address, data_dir, &server, arrivals);
+    let place = Place { seed: demo.seed, base, town: town_address, data_dir };
+    let display = Display::new(place, &server, arrivals);
     display.introduce(out, &sender).map_err(|error| error.to_string())?;
     display.run(out, &sender, &shutdown).await.map_err(|error| error.to_string())?;
 
@@ -120,14 +121,20 @@ async fn serve_town(
     let feed = Feed { town, clock, address: format!("http://{bound}") };
     let base = feed.address.clone();
     let switch = Router::new()
-        .route("/receiver/unplug", post(async |State(receiver): State<Receiver>| {
-            receiver.plug(false);
-            "the receiver is unplugged\n"
-        }))
-        .route("/receiver/plug", post(async |State(receiver): State<Receiver>| {
-            receiver.plug(true);
-            "the receiver is plugged in\n"
-        }))
+        .route(
+            "/receiver/unplug",
+            post(async |State(receiver): State<Receiver>| {
+                receiver.plug(false);
+                "the receiver is unplugged\n"
+            }),
+        )
+        .route(
+            "/receiver/plug",
+            post(async |State(receiver): State<Receiver>| {
+                receiver.plug(true);
+                "the receiver is plugged in\n"
+            }),
+        )
         .with_state(receiver);
     let app = feed.router().merge(switch);
     tasks.spawn(async move {

@@ -40,13 +40,11 @@ pub(crate) async fn run(
 /// # Errors
 ///
 /// A sentence that names the flag, variable or key.
-pub(crate) fn settings(
-    serve: &Serve,
-    defaults: &Defaults,
-) -> Result<Settings, String> {
+pub(crate) fn settings(serve: &Serve, defaults: &Defaults) -> Result<Settings, String> {
     let environment = |name: &str| std::env::var(name).ok();
-    let mut settings = Settings::gather(serve.config.as_deref(), &environment, &serve.flags(), defaults)
-        .map_err(|error| error.to_string())?;
+    let mut settings =
+        Settings::gather(serve.config.as_deref(), &environment, &serve.flags(), defaults)
+            .map_err(|error| error.to_string())?;
     settings.adapters.extend(serve.adapter.iter().cloned());
     Ok(settings)
 }

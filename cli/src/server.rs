@@ -12,7 +12,7 @@ use musubi_http::{Hosts, HttpOptions, Limits, ServeOptions};
 use musubi_model::{Clock, SystemClock};
 use musubi_notify::{Notifications, Notifier, NotifierOptions, Replayer};
 use musubi_outbound::Client;
-use musubi_schemas::Schemas;
+use musubi_schemas::{CONTEXT, CONTEXT_NAME, CONTEXT_PATH, Schemas};
 use musubi_store::Store;
 use musubi_store_embedded::{Durability as StoreDurability, EmbeddedOptions, EmbeddedStore};
 use prometheus_client::registry::Registry as MetricsRegistry;
@@ -48,12 +48,9 @@ pub(crate) struct Server {
     /// The adapters.
     pub(crate) registry: Registry,
     store: Arc<EmbeddedStore>,
-    adapters: JoinSet<()>,
-    listeners: JoinSet<()>,
-    notifier: JoinSet<()>,
-    stop_adapters: CancellationToken,
-    stop_listeners: CancellationToken,
-    stop_notifier: CancellationToken,
+    adapters: Part,
+    listeners: Part,
+    notifying: Part,
 }
 
 /// What the page shows beside the server's own lines, if somebody has more to say.
@@ -76,101 +73,61 @@ impl Server {
     /// A sentence that names the flag, file or port.
     pub(crate) async fn start(settings: Settings, additions: Additions) -> Result<Self, String> {
         raise_file_limit();
-        let clock: Arc<dyn Clock> = Arc::new(SystemClock);
         let store = open_store(&settings).await?;
-        let http = bind("--listen", settings.listen).await?;
-        let address = http.local_addr().map_err(|error| error.to_string())?;
+        let listener = bind("--listen", settings.listen).await?;
+        let address = listener.local_addr().map_err(|error| error.to_string())?;
         let public = settings.public_url.clone().unwrap_or_else(|| format!("http://{address}"));
-
-        let client = Client::guarded(settings.guard.clone());
-        let contexts = contexts(&settings, &client, &public)?;
-        let shared: Arc<dyn Store> = store.clone();
-        let notifying = NotifierOptions::default();
-        let replayer =
-            Replayer::new(&notifying, shared.clone(), client.clone(), clock.clone());
-        let (notifier, notifications) =
-            Notifier::new(notifying, shared.clone(), client, clock.clone());
-        let replays = Arc::new(Replays::new(replayer));
-        let broker = Broker::new(BrokerOptions {
-            store: shared.clone(),
-            contexts,
-            notifications: notifications.clone(),
-            clock: clock.clone(),
-            replay: Some(replays.clone()),
-            attempts: BrokerOptions::ATTEMPTS,
-            log_kept: settings.log_keep,
-        });
-        broker.load_tenants().await.map_err(|error| error.to_string())?;
-
         let mut metrics = MetricsRegistry::with_prefix("musubi");
         store.metrics().register(&mut metrics);
-        notifications.register(&mut metrics);
-        let adapter_metrics = AdapterMetrics::default();
-        adapter_metrics.register(&mut metrics);
-        let services = Services {
-            sink: Arc::new(BrokerSink::new(broker.clone(), shared)),
-            clock: clock.clone(),
-            client: Client::unguarded(),
-            context: crate::adapter_command::own_context()?,
-            models: Some(Arc::new(Models(
-                Schemas::built_in().map_err(|error| error.to_string())?,
-            ))),
-            metrics: adapter_metrics,
-        };
-        let mqtt = mqtt::Mqtt::prepare(&settings, &clock, &mut metrics).await?;
+        let (core, notifier) = Core::assemble(&settings, &store, &public, &mut metrics)?;
+        core.broker.load_tenants().await.map_err(|error| error.to_string())?;
+        let services = core.services(&mut metrics)?;
+        let mqtt = mqtt::Mqtt::prepare(&settings, &core.clock, &mut metrics).await?;
         let registry = registry(&settings, &additions, &services, &mqtt)?;
-        replays.know(registry.clone());
+        core.replays.know(registry.clone());
 
-        let stop_adapters = CancellationToken::new();
-        let stop_listeners = CancellationToken::new();
-        let stop_notifier = CancellationToken::new();
-        let mut adapters = JoinSet::new();
-        let mut listeners = JoinSet::new();
-        let mut notifying = JoinSet::new();
-        let stop = stop_notifier.clone();
-        notifying.spawn(async move {
+        let mut notifying = Part::default();
+        notifying.start(|stop| async move {
             if let Err(error) = notifier.run(stop.cancelled_owned()).await {
                 tracing::error!(error = %error, "the notifier gave up");
             }
         });
-        registry.run(&mut adapters, &stop_adapters);
-        keep_house(&mut adapters, broker.clone(), stop_adapters.clone());
-        let mqtt_address = mqtt.run(&mut listeners, &stop_listeners)?;
+        let mut adapters = Part::default();
+        registry.run(&mut adapters.tasks, &adapters.stop);
+        let broker = core.broker.clone();
+        adapters.start(|stop| keep_house(broker, stop));
+        let mut listeners = Part::default();
+        let mqtt = mqtt.run(&mut listeners.tasks, &listeners.stop)?;
         let options = HttpOptions {
             limits: Limits { body: settings.body_limit, ..Limits::default() },
             hosts: hosts(address, &public),
             origins: settings.cors_origins.clone(),
             metrics,
             ready: Some(readiness(&store)),
-            page: Some(page(&settings, address, mqtt_address, &notifications, additions.page)),
+            page: Some(page(&settings, (address, mqtt), &core.notifications, additions.page)),
             adapters: Some(Arc::new(registry.clone())),
-            contexts: vec![(
-                musubi_schemas::CONTEXT_NAME.to_owned(),
-                musubi_schemas::CONTEXT.to_owned(),
-            )],
+            contexts: vec![(CONTEXT_NAME.to_owned(), CONTEXT.to_owned())],
         };
-        let router = musubi_http::router(broker.clone(), options);
-        let stop = stop_listeners.clone();
-        listeners.spawn(async move {
+        let router = musubi_http::router(core.broker.clone(), options);
+        listeners.start(|stop| async move {
             let options = ServeOptions { drain: DRAIN, ..ServeOptions::default() };
-            let served = musubi_http::serve(http, router, options, stop.cancelled_owned()).await;
-            if let Err(error) = served {
+            let served = musubi_http::serve(listener, router, options, stop.cancelled_owned());
+            if let Err(error) = served.await {
                 tracing::error!(error = %error, "the HTTP server ended");
             }
         });
+        let Core { broker, notifications, .. } = core;
+        let http = address;
         Ok(Self {
-            http: address,
-            mqtt: mqtt_address,
+            http,
+            mqtt,
             broker,
             notifications,
             registry,
             store,
             adapters,
             listeners,
-            notifier: notifying,
-            stop_adapters,
-            stop_listeners,
-            stop_notifier,
+            notifying,
         })
     }
 
@@ -185,24 +142,92 @@ impl Server {
 
     /// Ends in the order in which nothing is lost: no new work, then what is on its way, then the
     /// notifier's results, then the store.
-    pub(crate) async fn stop(mut self) {
-        self.stop_adapters.cancel();
-        self.stop_listeners.cancel();
-        finish(&mut self.adapters).await;
-        finish(&mut self.listeners).await;
-        self.stop_notifier.cancel();
-        finish(&mut self.notifier).await;
+    pub(crate) async fn stop(self) {
+        self.adapters.stop.cancel();
+        self.listeners.end().await;
+        self.adapters.end().await;
+        self.notifying.end().await;
         if let Err(error) = self.store.close().await {
             tracing::error!(error = %error, "the store did not close cleanly; the next start repairs it");
         }
     }
 }
 
-async fn finish(tasks: &mut JoinSet<()>) {
-    while let Some(ended) = tasks.join_next().await {
-        if let Err(error) = ended {
-            tracing::error!(error = %error, "a task ended badly");
+/// Tasks that end together.
+#[derive(Debug, Default)]
+struct Part {
+    tasks: JoinSet<()>,
+    stop: CancellationToken,
+}
+
+impl Part {
+    fn start<F>(&mut self, task: impl FnOnce(CancellationToken) -> F)
+    where
+        F: Future<Output = ()> + Send + 'static,
+    {
+        self.tasks.spawn(task(self.stop.clone()));
+    }
+
+    async fn end(mut self) {
+        self.stop.cancel();
+        while let Some(ended) = self.tasks.join_next().await {
+            if let Err(error) = ended {
+                tracing::error!(error = %error, "a task ended badly");
+            }
         }
+    }
+}
+
+/// The broker and what it is made of.
+struct Core {
+    clock: Arc<dyn Clock>,
+    broker: Broker,
+    notifications: Notifications,
+    replays: Arc<Replays>,
+}
+
+impl Core {
+    fn assemble(
+        settings: &Settings,
+        store: &Arc<EmbeddedStore>,
+        public: &str,
+        metrics: &mut MetricsRegistry,
+    ) -> Result<(Self, Notifier), String> {
+        let clock: Arc<dyn Clock> = Arc::new(SystemClock);
+        let client = Client::guarded(settings.guard.clone());
+        let contexts = contexts(settings, &client, public)?;
+        let store: Arc<dyn Store> = store.clone();
+        let options = NotifierOptions::default();
+        let replayer = Replayer::new(&options, store.clone(), client.clone(), clock.clone());
+        let (notifier, notifications) =
+            Notifier::new(options, store.clone(), client, clock.clone());
+        notifications.register(metrics);
+        let replays = Arc::new(Replays::new(replayer));
+        let broker = Broker::new(BrokerOptions {
+            store,
+            contexts,
+            notifications: notifications.clone(),
+            clock: clock.clone(),
+            replay: Some(replays.clone()),
+            attempts: BrokerOptions::ATTEMPTS,
+            log_kept: settings.log_keep,
+        });
+        Ok((Self { clock, broker, notifications, replays }, notifier))
+    }
+
+    /// What adapters get that run in this process.
+    fn services(&self, metrics: &mut MetricsRegistry) -> Result<Services, String> {
+        let counted = AdapterMetrics::default();
+        counted.register(metrics);
+        let schemas = Schemas::built_in().map_err(|error| error.to_string())?;
+        Ok(Services {
+            sink: Arc::new(BrokerSink::new(self.broker.clone())),
+            clock: self.clock.clone(),
+            client: Client::unguarded(),
+            context: crate::adapter_command::own_context()?,
+            models: Some(Arc::new(Models(schemas))),
+            metrics: counted,
+        })
     }
 }
 
@@ -251,11 +276,11 @@ fn chain(error: &dyn std::error::Error) -> String {
 }
 
 fn contexts(settings: &Settings, client: &Client, public: &str) -> Result<Contexts, String> {
-    let own = format!("{public}{}", musubi_schemas::CONTEXT_PATH);
+    let own = format!("{public}{CONTEXT_PATH}");
     Contexts::new(ContextsOptions {
         client: Some(client.clone()),
         pinned: settings.contexts.clone(),
-        built_in: vec![(own, musubi_schemas::CONTEXT.to_owned())],
+        built_in: vec![(own, CONTEXT.to_owned())],
     })
     .map_err(|error| error.to_string())
 }
@@ -286,20 +311,19 @@ fn registry(
     Registry::new(adapters)
 }
 
-fn keep_house(tasks: &mut JoinSet<()>, broker: Broker, stop: CancellationToken) {
-    tasks.spawn(async move {
-        let mut ticks = tokio::time::interval(HOUSEKEEPING);
-        loop {
-            tokio::select! {
-                _ = ticks.tick() => {
-                    if let Err(error) = broker.truncate_log().await {
-                        tracing::warn!(error = %error, "the log could not be truncated");
-                    }
+/// Drops what nobody needs any more of the log, now and then, until `stop`.
+async fn keep_house(broker: Broker, stop: CancellationToken) {
+    let mut ticks = tokio::time::interval(HOUSEKEEPING);
+    loop {
+        tokio::select! {
+            _ = ticks.tick() => {
+                if let Err(error) = broker.truncate_log().await {
+                    tracing::warn!(error = %error, "the log could not be truncated");
                 }
-                () = stop.cancelled() => return,
             }
+            () = stop.cancelled() => return,
         }
-    });
+    }
 }
 
 fn hosts(address: SocketAddr, public: &str) -> Hosts {
@@ -320,8 +344,7 @@ fn readiness(store: &Arc<EmbeddedStore>) -> musubi_http::Readiness {
 
 fn page(
     settings: &Settings,
-    http: SocketAddr,
-    mqtt: Option<SocketAddr>,
+    (http, mqtt): (SocketAddr, Option<SocketAddr>),
     notifications: &Notifications,
     extra: Extra,
 ) -> musubi_http::PageSource {
@@ -336,10 +359,12 @@ fn page(
             value: format!("{} ({:?})", settings.data_dir.display(), settings.durability),
         },
     ];
-    running.extend(settings.adapters.iter().map(|path| Line {
-        name: "Adapter".to_owned(),
-        value: path.display().to_string(),
-    }));
+    running.extend(
+        settings
+            .adapters
+            .iter()
+            .map(|path| Line { name: "Adapter".to_owned(), value: path.display().to_string() }),
+    );
     let notifications = notifications.clone();
     Arc::new(move || {
         let ledger = notifications.totals();

@@ -208,7 +208,8 @@ impl Settings {
     ) -> Result<Self, InvalidSettings> {
         let mut merged = File::read(file)?;
         for key in &KEYS {
-            let given = flags.iter().rfind(|(name, _)| *name == key.name).map(|(_, text)| text.clone());
+            let given =
+                flags.iter().rfind(|(name, _)| *name == key.name).map(|(_, text)| text.clone());
             if let Some(text) = given.or_else(|| environment(&key.variable())) {
                 (key.set)(&mut merged, &text);
             }
@@ -217,7 +218,8 @@ impl Settings {
     }
 
     fn from_file(file: File, defaults: &Defaults) -> Result<Self, InvalidSettings> {
-        let listen: SocketAddr = parse("listen", file.listen.as_deref().unwrap_or("127.0.0.1:1026"))?;
+        let listen: SocketAddr =
+            parse("listen", file.listen.as_deref().unwrap_or("127.0.0.1:1026"))?;
         if !listen.ip().is_loopback() {
             return Err(InvalidSettings(format!(
                 "listen = {listen}: without authentication this server listens on loopback alone; \
@@ -320,7 +322,8 @@ fn parse<T: std::str::FromStr>(key: &str, text: &str) -> Result<T, InvalidSettin
 where
     T::Err: std::fmt::Display,
 {
-    text.parse().map_err(|error| InvalidSettings(format!("{key} = {text:?} cannot be used: {error}")))
+    text.parse()
+        .map_err(|error| InvalidSettings(format!("{key} = {text:?} cannot be used: {error}")))
 }
 
 fn duration(key: &str, text: &str) -> Result<Duration, InvalidSettings> {
@@ -355,7 +358,11 @@ fn guard(private: Option<&str>, allow: Option<&[String]>) -> Result<Guard, Inval
 mod tests {
     use super::*;
 
-    fn gather(text: &str, environment: &[(&str, &str)], flags: &[(&str, &str)]) -> Result<Settings, String> {
+    fn gather(
+        text: &str,
+        environment: &[(&str, &str)],
+        flags: &[(&str, &str)],
+    ) -> Result<Settings, String> {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("musubi.toml");
         std::fs::write(&path, text).unwrap();
@@ -363,7 +370,8 @@ mod tests {
         let lookup = |name: &str| {
             environment.iter().find(|(key, _)| *key == name).map(|(_, text)| (*text).to_owned())
         };
-        Settings::gather(Some(&path), &lookup, &flags, &Defaults::SERVE).map_err(|error| error.to_string())
+        Settings::gather(Some(&path), &lookup, &flags, &Defaults::SERVE)
+            .map_err(|error| error.to_string())
     }
 
     #[test]
@@ -396,7 +404,8 @@ mod tests {
             let name = rest.split(" = ").next().unwrap_or_default();
             name.chars().all(|c| c.is_ascii_lowercase() || c == '_')
         };
-        let uncommented: String = printed
+        let (keys, _users) = printed.split_once("# Who may publish").unwrap();
+        let uncommented: String = keys
             .lines()
             .map(|line| line.strip_prefix("# ").filter(name).unwrap_or(line))
             .collect::<Vec<_>>()

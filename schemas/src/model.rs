@@ -106,7 +106,8 @@ impl Schemas {
 #[cfg(test)]
 mod tests {
     use musubi_model::{
-        AttributeFragment, AttributeType, FragmentValue, InstanceFragment, Json, Value as ModelValue,
+        AttributeFragment, AttributeType, FragmentValue, InstanceFragment, Json,
+        Value as ModelValue,
     };
 
     use super::*;

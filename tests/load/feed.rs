@@ -18,7 +18,7 @@ const DOCKS: usize = 1164;
 /// In seconds.
 const REACH: f64 = 1.0;
 /// How long to wait for something that should have come long before.
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_mins(1);
 /// How long a poll's writes may take before they are counted.
 const SETTLED: Duration = Duration::from_secs(2);
 
@@ -91,7 +91,10 @@ async fn start(
 ) -> Result<Started, Failure> {
     let starting = tokio::task::spawn_blocking(move || {
         let mapping = mapping.to_string_lossy().into_owned();
-        Musubi::serve(&data, &["--durability", "sync", "--log-level", "warn", "--adapter", &mapping])
+        Musubi::serve(
+            &data,
+            &["--durability", "sync", "--log-level", "warn", "--adapter", &mapping],
+        )
     });
     let asked = timeout(PATIENCE, async {
         while server.requests() == 0 {
@@ -167,34 +170,47 @@ fn stations(path: &Path) -> Result<Vec<Value>, Failure> {
 /// Writes a feed of a system that does not exist.
 fn synthesize(feed: &Path) -> Result<(), Failure> {
     let file = |name: &str, data: Value| {
-        let file = json!({ "last_updated": 1_672_985_943, "ttl": 60, "version": "2.3", "data": data });
+        let file =
+            json!({ "last_updated": 1_672_985_943, "ttl": 60, "version": "2.3", "data": data });
         std::fs::write(feed.join(format!("{name}.json")), file.to_string())
     };
     let names = ["system_information", "station_information", "station_status"];
-    let feeds = names.map(|name| json!({ "name": name, "url": format!("http://localhost/{name}.json") }));
+    let feeds =
+        names.map(|name| json!({ "name": name, "url": format!("http://localhost/{name}.json") }));
     file("gbfs", json!({ "ja": { "feeds": feeds } }))?;
     file(
         "system_information",
         json!({ "system_id": "load", "language": "ja", "name": "負荷試験", "timezone": "Asia/Tokyo" }),
     )?;
-    let docks = |of: fn(usize) -> Value| json!({ "stations": (0..DOCKS).map(of).collect::<Vec<_>>() });
-    file("station_information", docks(|dock| json!({
-        "lat": 35.6 + 0.001 * dock_share(dock / 40),
-        "lon": 139.7 + 0.001 * dock_share(dock % 40),
-        "name": format!("L{dock:04}.負荷試験ポート"),
-        "capacity": 10 + dock % 20,
-        "region_id": "1",
-        "station_id": format!("{dock:08}"),
-    })))?;
-    file("station_status", docks(|dock| json!({
-        "is_renting": true,
-        "station_id": format!("{dock:08}"),
-        "is_installed": true,
-        "is_returning": true,
-        "last_reported": 1_672_985_642,
-        "num_bikes_available": dock % 10,
-        "num_docks_available": 10 + dock % 20 - dock % 10,
-    })))?;
+    let docks =
+        |of: fn(usize) -> Value| json!({ "stations": (0..DOCKS).map(of).collect::<Vec<_>>() });
+    file(
+        "station_information",
+        docks(|dock| {
+            json!({
+                "lat": 35.6 + 0.001 * dock_share(dock / 40),
+                "lon": 139.7 + 0.001 * dock_share(dock % 40),
+                "name": format!("L{dock:04}.負荷試験ポート"),
+                "capacity": 10 + dock % 20,
+                "region_id": "1",
+                "station_id": format!("{dock:08}"),
+            })
+        }),
+    )?;
+    file(
+        "station_status",
+        docks(|dock| {
+            json!({
+                "is_renting": true,
+                "station_id": format!("{dock:08}"),
+                "is_installed": true,
+                "is_returning": true,
+                "last_reported": 1_672_985_642,
+                "num_bikes_available": dock % 10,
+                "num_docks_available": 10 + dock % 20 - dock % 10,
+            })
+        }),
+    )?;
     Ok(())
 }
 

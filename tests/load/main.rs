@@ -100,7 +100,9 @@ impl Plan {
     fn of(arguments: &Arguments) -> Result<Self, Failure> {
         let folder = match &arguments.folder {
             Some(folder) => folder.clone(),
-            None => std::env::current_exe()?.parent().ok_or("this program has no folder")?.to_owned(),
+            None => {
+                std::env::current_exe()?.parent().ok_or("this program has no folder")?.to_owned()
+            }
         };
         let at_most = |most: u32| Duration::from_secs(arguments.seconds.clamp(1, most).into());
         Ok(Self {
@@ -135,9 +137,9 @@ fn main() -> ExitCode {
 
 fn measure(arguments: &Arguments) -> Result<(), Failure> {
     let plan = Plan::of(arguments)?;
-    let chosen = Row::ALL.into_iter().filter(|row| {
-        arguments.rows.is_empty() || arguments.rows.contains(row)
-    });
+    let chosen = Row::ALL
+        .into_iter()
+        .filter(|row| arguments.rows.is_empty() || arguments.rows.contains(row));
     // The program is built before anything is timed.
     let _ = musubi_tests::binary();
     // One thread: the generators are to cost as little as they can.

@@ -4,6 +4,7 @@
 mod fleet;
 
 use std::net::SocketAddr;
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -11,7 +12,7 @@ use musubi_tests::{Http, Musubi};
 use tokio::task::JoinSet;
 use tokio::time::{Instant, MissedTickBehavior};
 
-use crate::mqtt::fleet::{Fleet, Tally};
+use crate::mqtt::fleet::{Fleet, Latency, Tally};
 use crate::report::{Line, Mark, say};
 use crate::sample::{Sample, number, rate};
 use crate::usage::{Processor, megabytes, memory};
@@ -44,6 +45,24 @@ impl Seconds {
     }
 }
 
+/// What came of the run.
+#[derive(Debug)]
+struct Outcome {
+    /// How long the run was to be.
+    time: Duration,
+    /// From the first message to the last acknowledgement.
+    took: Duration,
+    seconds: Seconds,
+    fleets: Vec<Fleet>,
+    latency: Latency,
+    /// CPU time of the broker.
+    broker: Duration,
+    /// CPU time of this program.
+    generator: Duration,
+    /// How many devices' last messages are not in the broker.
+    behind: usize,
+}
+
 /// Measures the row.
 ///
 /// # Errors
@@ -51,7 +70,26 @@ impl Seconds {
 /// If the broker does not start, or a connection breaks.
 pub(crate) async fn measure(plan: &Plan) -> Result<Vec<Line>, Failure> {
     let folder = plan.empty_folder()?;
-    let mapping = folder.path().join("sensors.toml");
+    let musubi = start(folder.path())?;
+    let broker = Processor::now(musubi.id())?;
+    let generator = Processor::now(std::process::id())?;
+    let begun = Instant::now();
+    let (fleets, seconds) = publish(&musubi, plan.mqtt).await?;
+    let outcome = Outcome {
+        time: plan.mqtt,
+        took: begun.elapsed(),
+        seconds,
+        latency: fleet::latency(&fleets),
+        broker: broker.since()?,
+        generator: generator.since()?,
+        behind: behind(&musubi, &fleets).await?,
+        fleets,
+    };
+    Ok(outcome.lines())
+}
+
+fn start(folder: &Path) -> Result<Musubi, Failure> {
+    let mapping = folder.join("sensors.toml");
     let group = fleet::API_KEY;
     std::fs::write(
         &mapping,
@@ -60,77 +98,60 @@ pub(crate) async fn measure(plan: &Plan) -> Result<Vec<Line>, Failure> {
              [groups.{group}]\ntype = \"{TYPE}\"\ndevices = \"any\"\n"
         ),
     )?;
-    let musubi = Musubi::serve(
-        &folder.path().join("data"),
-        &[
-            "--durability",
-            "interval",
-            "--mqtt",
-            "127.0.0.1:0",
-            "--log-level",
-            "warn",
-            "--adapter",
-            &mapping.to_string_lossy(),
-        ],
-    );
-    let broker = Processor::now(musubi.id())?;
-    let generator = Processor::now(std::process::id())?;
-    let begun = Instant::now();
-    let (fleets, seconds) = publish(&musubi, plan.mqtt).await?;
-    let took = begun.elapsed();
-    let [broker, generator] = [broker.since()?, generator.since()?];
-    let lost = lost(&musubi, &fleets).await?;
+    let mapping = mapping.to_string_lossy();
+    let arguments = ["--durability", "interval", "--mqtt", "127.0.0.1:0", "--log-level", "warn"];
+    Ok(Musubi::serve(&folder.join("data"), &[&arguments[..], &["--adapter", &mapping]].concat()))
+}
 
-    let sum = |of: fn(&Fleet) -> u32| fleets.iter().map(of).sum::<u32>();
-    let (sent, acknowledged) = (sum(Fleet::sent), sum(Fleet::acknowledged));
-    let reached = rate(acknowledged, took);
-    let latency = fleet::latency(&fleets);
-    say(&format!(
-        "in one second {} messages; acknowledged after p50 {} ms, p99 {} ms, at most {} ms",
-        seconds.rates,
-        number(latency.of_thousand(500)),
-        number(latency.of_thousand(990)),
-        number(latency.of_thousand(1000)),
-    ));
-    say(&format!(
-        "CPU: broker {} s, generator {} s; {} messages per CPU second of the broker",
-        number(broker.as_secs_f64()),
-        number(generator.as_secs_f64()),
-        number(rate(acknowledged, broker)),
-    ));
-    let (early, late) = (seconds.memory_after(2), seconds.memory_after(5));
-    let length = plan.mqtt.as_secs();
-    Ok(vec![
-        Line::new(
-            format!("MQTT to durable entity, `interval`, {length} s"),
-            format!("{}/s", number(f64::from(RATE))),
-            format!(
-                "{}/s; p50 {} ms, p99 {} ms; broker {} s of CPU, generator {} s",
-                number(reached),
-                number(latency.of_thousand(500)),
-                number(latency.of_thousand(990)),
-                number(broker.as_secs_f64()),
-                number(generator.as_secs_f64()),
+impl Outcome {
+    fn sum(&self, of: fn(&Fleet) -> u32) -> u32 {
+        self.fleets.iter().map(of).sum()
+    }
+
+    fn lines(&self) -> Vec<Line> {
+        let Self { took, seconds, latency, broker, generator, behind, .. } = self;
+        let (sent, acknowledged) = (self.sum(Fleet::sent), self.sum(Fleet::acknowledged));
+        let reached = rate(acknowledged, *took);
+        let [median, tail, most] = [500, 990, 1000].map(|share| number(latency.of_thousand(share)));
+        say(&format!(
+            "in one second {} messages; acknowledged after p50 {median} ms, p99 {tail} ms, at \
+             most {most} ms",
+            seconds.rates
+        ));
+        let [cpu, own] = [broker, generator].map(|used| number(used.as_secs_f64()));
+        let per_second = number(rate(acknowledged, *broker));
+        say(&format!("{per_second} messages per CPU second of the broker"));
+        let (early, late) = (seconds.memory_after(2), seconds.memory_after(5));
+        let length = self.time.as_secs();
+        let devices = CONNECTIONS * DEVICES;
+        let grown = number(late / early.max(0.1));
+        vec![
+            Line::new(
+                format!("MQTT to durable entity, `interval`, {length} s"),
+                format!("{}/s", number(f64::from(RATE))),
+                format!(
+                    "{}/s; p50 {median} ms, p99 {tail} ms; CPU: broker {cpu} s, generator {own} s",
+                    number(reached)
+                ),
+                Mark::of(reached >= ALL_BUT * f64::from(RATE)),
             ),
-            Mark::of(reached >= ALL_BUT * f64::from(RATE)),
-        ),
-        Line::new(
-            "MQTT, messages lost",
-            "none",
-            format!(
-                "{sent} sent, {acknowledged} acknowledged; {} of {} devices are behind",
-                lost,
-                CONNECTIONS * DEVICES
+            Line::new(
+                "MQTT, messages lost",
+                "none",
+                format!(
+                    "{sent} sent, {acknowledged} acknowledged; {behind} of {devices} devices are \
+                     behind"
+                ),
+                Mark::of(sent == acknowledged && *behind == 0),
             ),
-            Mark::of(sent == acknowledged && lost == 0),
-        ),
-        Line::new(
-            format!("MQTT, memory at {length} s"),
-            format!("≤ {GROWTH} × that at {} s", length * 2 / 5),
-            format!("{} MB; {} MB ({} ×)", number(late), number(early), number(late / early.max(0.1))),
-            Mark::of(late <= GROWTH * early),
-        ),
-    ])
+            Line::new(
+                format!("MQTT, memory at {length} s"),
+                format!("≤ {GROWTH} × that at {} s", length * 2 / 5),
+                format!("{} MB; {} MB ({grown} ×)", number(late), number(early)),
+                Mark::of(late <= GROWTH * early),
+            ),
+        ]
+    }
 }
 
 /// Publishes from all connections for so long, and waits for what is on its way.
@@ -169,13 +190,15 @@ async fn publish(musubi: &Musubi, time: Duration) -> Result<(Vec<Fleet>, Seconds
 }
 
 /// How many devices' last messages are not in the broker.
-async fn lost(musubi: &Musubi, fleets: &[Fleet]) -> Result<usize, Failure> {
+async fn behind(musubi: &Musubi, fleets: &[Fleet]) -> Result<usize, Failure> {
     let client = Http::new(musubi.url()).own_context();
     let mut behind = 0;
     for (device, last) in fleets.iter().flat_map(Fleet::devices) {
         let path = format!("/ngsi-ld/v1/entities/urn:ngsi-ld:{TYPE}:{device}?options=keyValues");
         let answer = client.get(&path).await;
-        if answer.json().get(fleet::COUNTER).and_then(serde_json::Value::as_u64) != Some(last.into()) {
+        if answer.json().get(fleet::COUNTER).and_then(serde_json::Value::as_u64)
+            != Some(last.into())
+        {
             if behind == 0 {
                 say(&format!("{device} is not at {last}: {} {}", answer.status, answer.text));
             }

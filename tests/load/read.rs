@@ -44,18 +44,15 @@ pub(crate) async fn measure(plan: &Plan) -> Result<Vec<Line>, Failure> {
     let folder = plan.empty_folder()?;
     let musubi = Musubi::serve(&folder.path().join("data"), &["--log-level", "warn"]);
     fill(musubi.http).await?;
-    let entity = record(musubi.http, entities::retrieve(musubi.http), folder.path(), "entity").await?;
+    let entity =
+        record(musubi.http, entities::retrieve(musubi.http), folder.path(), "entity").await?;
     let page = record(musubi.http, entities::page(musubi.http), folder.path(), "page").await?;
-    let bare = Musubi::start(
-        Command::new(std::env::current_exe()?).arg("bare").args([&entity, &page]),
-    );
+    let bare =
+        Musubi::start(Command::new(std::env::current_exe()?).arg("bare").args([&entity, &page]));
     let sides = [Side { name: "bare", server: bare }, Side { name: "musubi", server: musubi }];
     let mut lines = Vec::new();
-    let kinds: [(&str, fn(SocketAddr) -> Template); 2] =
-        [("`GET /entities/{id}`", entities::retrieve), ("page of 20 of 100", entities::page)];
-    for (what, template) in kinds {
-        lines.push(compare(plan, &sides, what, template).await?);
-    }
+    lines.push(compare(plan, &sides, "`GET /entities/{id}`", entities::retrieve).await?);
+    lines.push(compare(plan, &sides, "page of 20 of 100", entities::page).await?);
     Ok(lines)
 }
 
@@ -66,7 +63,7 @@ async fn fill(server: SocketAddr) -> Result<(), Failure> {
         connections: 1,
         expected: 201,
         numbers: Numbers::once(ENTITIES),
-        time: Duration::from_secs(60),
+        time: Duration::from_mins(1),
     };
     let run = run.run().await?;
     if run.good == ENTITIES {

@@ -45,6 +45,8 @@ impl Http {
     /// If no client can be made.
     #[must_use]
     pub fn new(base: impl Into<String>) -> Self {
+        // Another client may have said the same already.
+        let _ = rustls::crypto::ring::default_provider().install_default();
         let client = Client::builder()
             .no_proxy()
             .tls_certs_only([])

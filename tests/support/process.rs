@@ -36,7 +36,8 @@ pub struct Finished {
     pub stderr: String,
 }
 
-/// The program, built from the present sources with the profile of the tests themselves.
+/// The program, built from the present sources with the profile of the tests themselves, or the
+/// one that `MUSUBI_BINARY` names.
 ///
 /// # Panics
 ///
@@ -45,6 +46,9 @@ pub struct Finished {
 pub fn binary() -> &'static Path {
     static BINARY: OnceLock<PathBuf> = OnceLock::new();
     BINARY.get_or_init(|| {
+        if let Some(binary) = std::env::var_os("MUSUBI_BINARY") {
+            return binary.into();
+        }
         let test = std::env::current_exe().expect("a test knows where it is");
         let profile = test
             .ancestors()

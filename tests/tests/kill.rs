@@ -344,7 +344,7 @@ async fn nothing_is_lost(durability: &str, seed: u64) {
     receiver.stop();
     eprintln!(
         "{durability}: {rounds} kills, {} acknowledged writes, all there and all notified",
-        accounts.acknowledged.borrow()
+        *accounts.acknowledged.borrow()
     );
 }
 

@@ -170,12 +170,12 @@ async fn traced(folder: &Path, durability: &str) -> (Vec<Call>, Vec<String>) {
     for number in 0..10 {
         let marker = format!("created-{number:03}");
         let id = format!("urn:ngsi-ld:Traced:{marker}");
-        let body = json!({ "id": id, "type": "Traced", "value": number });
+        let body = json!({ "id": id, "type": "Traced", "level": number });
         assert_eq!(http.post("/ngsi-ld/v1/entities", &body).await.status, 201);
         markers.push(marker);
         let marker = format!("published-{number:03}");
         publisher
-            .publish(&format!("/json/trace/{marker}/attrs"), format!("{{\"value\":{number}}}"))
+            .publish(&format!("/json/trace/{marker}/attrs"), format!("{{\"level\":{number}}}"))
             .await;
         markers.push(marker);
     }

@@ -15,12 +15,11 @@ use musubi_adapter_kit::{
 use musubi_model::Tenant;
 use parking_lot::Mutex;
 use serde_json::{Value, json};
-use tokio::sync::mpsc;
-use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 
 use crate::duplicates::Duplicates;
 use crate::unknown_devices::{PREFIX, UnknownDevices};
+use crate::visitor::visit;
 use crate::{
     BrokerAddress, Client, ClientOptions, Ingest, Mapped, Mapping, Message, Protocol, Verdict,
 };
@@ -311,7 +310,7 @@ impl MqttAdapter {
         options.client_id = format!("{}-preview-{:08x}", options.client_id, rand::random::<u32>());
         options.keep_session = false;
         options.shared_group = None;
-        let messages = visit(options, self.services.clock.clone(), limit).await;
+        let messages = visit(options, self.services.clock.clone(), limit, PREVIEW).await;
         if messages.is_empty() {
             preview.note(format!("no message came in {} seconds", PREVIEW.as_secs()));
         }
@@ -328,49 +327,6 @@ impl MqttAdapter {
                 .map_err(|error| self.error(error.to_string()))?;
         }
         Ok(preview)
-    }
-}
-
-/// The next messages of a broker, at most so many.
-async fn visit(
-    options: ClientOptions,
-    clock: Arc<dyn musubi_model::Clock>,
-    limit: usize,
-) -> Vec<Message> {
-    let (found_in, mut found) = mpsc::channel(limit.max(1));
-    let stop = CancellationToken::new();
-    let client = Client::new(options, Arc::new(Visitor { found: found_in }), clock);
-    let gather = async {
-        let mut messages = Vec::new();
-        let more = async {
-            while messages.len() < limit {
-                match found.recv().await {
-                    Some(message) => messages.push(message),
-                    None => break,
-                }
-            }
-        };
-        let _late = timeout(PREVIEW, more).await;
-        stop.cancel();
-        messages
-    };
-    let ((), messages) = futures_util::future::join(client.run(stop.clone()), gather).await;
-    messages
-}
-
-/// Keeps what it is given until there is enough.
-#[derive(Debug)]
-struct Visitor {
-    found: mpsc::Sender<Message>,
-}
-
-impl Ingest for Visitor {
-    fn ingest<'a>(&'a self, messages: &'a [Message]) -> BoxFuture<'a, Vec<Verdict>> {
-        for message in messages {
-            // Full means that there are enough.
-            let _enough = self.found.try_send(message.clone());
-        }
-        std::future::ready(vec![Verdict::Committed; messages.len()]).boxed()
     }
 }
 

@@ -20,6 +20,7 @@ mod settle;
 mod topic;
 mod unknown_devices;
 mod users;
+mod visitor;
 
 pub use adapter::{MqttAdapter, from_mapping};
 pub use client::{

@@ -10,10 +10,12 @@
 //! unacknowledged messages is not read from until some are. While nothing can be stored nothing
 //! is acknowledged, and nothing of quality 1 is dropped.
 
+mod answer;
 mod batcher;
 mod connection;
 mod queue;
 mod registry;
+mod stream;
 mod traffic;
 mod window;
 mod wire;
@@ -44,7 +46,7 @@ pub struct Limits {
     pub max_connections: usize,
     /// The most bytes of a packet.
     pub max_packet: usize,
-    /// The most messages of a connection that wait for their acknowledgement.
+    /// The most messages of a connection that wait for their acknowledgement; at least 1.
     pub window: u16,
     /// The most bytes that all waiting messages of quality 1 take together, and as much again for
     /// those of quality 0.
@@ -128,7 +130,11 @@ impl Listener {
         let queue = options.limits.queue.max(4 * options.limits.max_packet);
         let shared = Shared {
             queue: Queue::new(queue, traffic.clone()),
-            limits: options.limits,
+            limits: Limits {
+                window: options.limits.window.max(1),
+                max_connections: options.limits.max_connections.min(Semaphore::MAX_PERMITS),
+                ..options.limits
+            },
             users: options.users,
             clients: Arc::new(Clients::default()),
             traffic,
@@ -152,10 +158,11 @@ impl Listener {
     }
 
     /// Serves until `shutdown`, then acknowledges what was received, for at most
-    /// [`Limits::drain`], and ends.
+    /// [`Limits::drain`], and ends. Ends by itself only if the [`Ingest`] panics: nothing could
+    /// be acknowledged any more.
     pub async fn run(self, shutdown: CancellationToken) {
         let Self { socket, shared, ingest } = self;
-        let abort = CancellationToken::new();
+        let (abort, stop) = (CancellationToken::new(), shutdown.child_token());
         let mut batchers = JoinSet::new();
         batchers.spawn({
             let (shared, abort) = (shared.clone(), abort.clone());
@@ -168,10 +175,14 @@ impl Listener {
         loop {
             tokio::select! {
                 biased;
-                () = shutdown.cancelled() => break,
+                () = stop.cancelled() => break,
+                Some(ended) = batchers.join_next() => {
+                    note(ended);
+                    stop.cancel();
+                }
                 Some(ended) = connections.join_next(), if !connections.is_empty() => note(ended),
                 accepted = socket.accept() => match accepted {
-                    Ok((stream, _)) => accept(stream, &shared, &seats, &mut connections, &shutdown),
+                    Ok((stream, _)) => accept(stream, &shared, &seats, &mut connections, &stop),
                     Err(error) => {
                         tracing::error!("an MQTT connection could not be accepted: {error}");
                         tokio::time::sleep(Duration::from_millis(100)).await;
@@ -203,7 +214,7 @@ fn accept(
     shared: &Arc<Shared>,
     seats: &Arc<Semaphore>,
     connections: &mut JoinSet<()>,
-    shutdown: &CancellationToken,
+    stop: &CancellationToken,
 ) {
     let Ok(seat) = seats.clone().try_acquire_owned() else {
         shared.traffic.over_capacity.inc();
@@ -213,9 +224,9 @@ fn accept(
     if stream.set_nodelay(true).is_err() {
         return;
     }
-    let (shared, shutdown) = (shared.clone(), shutdown.clone());
+    let (shared, stop) = (shared.clone(), stop.clone());
     connections.spawn(async move {
-        connection::serve(stream, shared, shutdown).await;
+        connection::serve(stream, shared, stop).await;
         drop(seat);
     });
 }

@@ -92,7 +92,7 @@ impl Session {
         Err(Error::Contended(format!("entity {id}")))
     }
 
-    /// Commits one plan. None if an expectation did not hold.
+    /// Commits one plan. None if an entity or record was not as the plan expects.
     pub(crate) async fn commit_one(
         &self,
         plan: Plan<()>,
@@ -100,7 +100,7 @@ impl Session {
     ) -> Result<Option<Committed>, Error> {
         let (group, ()) = self.group(plan, now);
         let outcomes = self.commit(vec![group]).await?;
-        Ok(outcomes.into_iter().next().flatten())
+        Ok(outcomes.into_iter().next().and_then(Result::ok))
     }
 
     /// Carries out tasks, those that concern the same entity in their order: one result per task.
@@ -150,21 +150,24 @@ impl Session {
                 }
                 Ok(plan) => {
                     let (group, answer) = self.group(plan, now);
+                    waiting.push((pending, group.writes.len(), answer));
                     groups.push(group);
-                    waiting.push((pending, answer));
                 }
             }
         }
         let outcomes = if groups.is_empty() { Vec::new() } else { self.commit(groups).await? };
         let mut again = Vec::new();
-        for ((mut pending, answer), outcome) in waiting.into_iter().zip(outcomes) {
+        for ((mut pending, writes, answer), outcome) in waiting.into_iter().zip(outcomes) {
             pending.attempts += 1;
             match outcome {
-                Some(committed) => settled.push((pending.index, Ok((answer, committed)))),
-                None if pending.attempts < self.broker.shared().options.attempts => {
+                Ok(committed) => settled.push((pending.index, Ok((answer, committed)))),
+                // What a record is to be was not decided from what was read, so to read again
+                // would not help.
+                Err(at) if at >= writes => settled.push((pending.index, Err(record_refused()))),
+                Err(_) if pending.attempts < self.broker.shared().options.attempts => {
                     again.push(pending);
                 }
-                None => {
+                Err(_) => {
                     let id = pending.task.ids().next().map(ToString::to_string);
                     let what = format!("entity {}", id.unwrap_or_default());
                     settled.push((pending.index, Err(Error::Contended(what))));
@@ -206,7 +209,8 @@ impl Session {
         (Group { time: now, cause: plan.cause, writes, records }, plan.answer)
     }
 
-    async fn commit(&self, groups: Vec<Group>) -> Result<Vec<Option<Committed>>, Error> {
+    /// What became of each group; the index of what was refused, writes first.
+    async fn commit(&self, groups: Vec<Group>) -> Result<Vec<Result<Committed, usize>>, Error> {
         let names_tenant = |group: &Group| {
             group.records.iter().any(|record| record.key.kind == musubi_store::RecordKind::Tenant)
         };
@@ -222,14 +226,18 @@ impl Session {
         Ok(outcomes
             .into_iter()
             .map(|outcome| match outcome {
-                Outcome::Committed { newest, revisions } => Some(Committed { newest, revisions }),
-                Outcome::Refused(_) => None,
+                Outcome::Committed { newest, revisions } => Ok(Committed { newest, revisions }),
+                Outcome::Refused(at) => Err(at),
             })
             .collect())
     }
 }
 
 type Round<T> = (Vec<(usize, Settled<<T as Task>::Answer>)>, Vec<Pending<T>>);
+
+fn record_refused() -> Error {
+    Error::Contended("a record that is to be written with it".to_owned())
+}
 
 /// The tasks that need not wait for another one, and the rest.
 fn split_round<T: Task>(pending: Vec<Pending<T>>) -> (Vec<Pending<T>>, Vec<Pending<T>>) {

@@ -6,7 +6,7 @@ use musubi_model::{
     AttributeFragment, Cause, Entity, EntityFragment, EntityId, FragmentValue, InstanceFragment,
     Instances, Overwrite, Revision, Sequence, Timestamp,
 };
-use musubi_store::{Expect, RecordWrite};
+use musubi_store::{Expect, RecordKind, RecordQuery, RecordWrite};
 
 use crate::commit::{Change, Current, Plan, Task};
 use crate::{Error, Right, Session};
@@ -33,6 +33,9 @@ pub struct Committed {
     pub revisions: Vec<Revision>,
 }
 
+/// How many records are read at once.
+const SLICE: usize = 1000;
+
 impl Session {
     /// Writes on behalf of adapters: one result per item, in order. Items that concern the same
     /// entity are carried out in their order, the others at once.
@@ -45,6 +48,32 @@ impl Session {
         self.caller.require(Right::Ingest)?;
         let results = self.carry_out(items).await?;
         Ok(results.into_iter().map(|result| result.map(|((), committed)| committed)).collect())
+    }
+
+    /// What adapters remember under keys that begin with `prefix`: key and value, sorted by key.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Store`] if the store did not answer.
+    pub async fn adapter_state(&self, prefix: &str) -> Result<Vec<(String, Arc<[u8]>)>, Error> {
+        self.caller.require(Right::Ingest)?;
+        let mut state: Vec<(String, Arc<[u8]>)> = Vec::new();
+        loop {
+            let after = state.last().map(|(key, _)| (self.tenant.clone(), key.clone()));
+            let query = RecordQuery {
+                kind: RecordKind::AdapterState,
+                tenant: Some(self.tenant.clone()),
+                prefix: prefix.to_owned(),
+                after,
+                limit: SLICE,
+            };
+            let records = self.broker.store().records(&query).await?;
+            let complete = records.len() < SLICE;
+            state.extend(records.into_iter().map(|record| (record.key.key, record.value)));
+            if complete {
+                return Ok(state);
+            }
+        }
     }
 }
 

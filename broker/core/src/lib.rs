@@ -31,4 +31,6 @@ pub use session::Session;
 pub use subscriptions::{Listed, SubscriptionPage};
 
 // What the operations take and give is named by the crates below; a caller needs only this one.
-pub use musubi_store::{Found, Page, RecordKey, RecordKind, RecordWrite, StoreError, TypeSummary};
+pub use musubi_store::{
+    Expect, Found, Page, RecordKey, RecordKind, RecordWrite, StoreError, TypeSummary,
+};

@@ -14,7 +14,7 @@ mod operations {
     };
     use musubi_notify::{Notifier, NotifierOptions};
     use musubi_outbound::{Client, Guard};
-    use musubi_store::{Expect, Group, Outcome, RecordQuery, ReferenceStore, Store, Subject};
+    use musubi_store::{Expect, Group, Outcome, ReferenceStore, Store, Subject};
     use tokio::task::JoinSet;
 
     fn broker(store: Arc<dyn Store>) -> Broker {
@@ -156,18 +156,13 @@ mod operations {
         };
         let results = session.ingest(vec![item(Expect::Absent, 1)]).await.unwrap();
         assert_eq!(results[0].as_ref().unwrap().revisions.len(), 2);
-        // The record is there already, so nothing of the item happens, however often it is tried.
+        // The record is there already, so nothing of the item happens.
         let results = session.ingest(vec![item(Expect::Absent, 2)]).await.unwrap();
         assert!(matches!(results[0], Err(Error::Contended(_))));
         assert_eq!(value(&*entity(&session, "urn:a:1").await, "level").as_deref(), Some("1"));
-        let query = RecordQuery {
-            kind: RecordKind::AdapterState,
-            tenant: None,
-            prefix: String::new(),
-            after: None,
-            limit: 10,
-        };
-        assert_eq!(store.records(&query).await.unwrap().len(), 1);
+        let state = session.adapter_state("shelter/").await.unwrap();
+        assert_eq!(state, [("shelter/check-in".to_owned(), Arc::from(&b"1"[..]))]);
+        assert!(session.adapter_state("gbfs/").await.unwrap().is_empty());
     }
 
     #[tokio::test]

@@ -92,7 +92,8 @@ fn parse_range(range: &str) -> Result<(&str, &str, u32), Error> {
     for parameter in parts {
         let Some((key, value)) = parameter.split_once('=') else { continue };
         if key.trim().eq_ignore_ascii_case("q") {
-            weight = thousandths(value.trim()).ok_or_else(malformed)?;
+            // A weight that is none decides nothing.
+            weight = thousandths(value.trim()).unwrap_or(weight);
         }
     }
     Ok((kind, subtype, weight))
@@ -165,6 +166,6 @@ mod tests {
         check(&["text/html"], ENTITIES, None);
         check(&["application/json;q=0"], LINKED, None);
         check(&["json"], LINKED, None);
-        check(&["application/json;q=2"], LINKED, None);
+        check(&["application/json;q=2"], LINKED, Some(Media::Json));
     }
 }

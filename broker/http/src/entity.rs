@@ -7,6 +7,7 @@ use axum::response::Response;
 use http::StatusCode;
 use http::request::Parts;
 use musubi_broker::Selection;
+use musubi_context::Form;
 use musubi_model::Timestamp;
 use musubi_query::TypeSelection;
 
@@ -98,6 +99,11 @@ pub(crate) struct Merge;
 impl Operation for Merge {
     const PARAMETERS: &'static [&'static str] =
         &["type", "local", "options", "format", "observedAt"];
+
+    fn is_simplified(parameters: &Parameters) -> Result<bool, Error> {
+        let options = parameters.options(&["normalized", "concise", "keyValues", "simplified"])?;
+        Ok(view::form(parameters.get("format"), &options)? == Form::Simplified)
+    }
 }
 
 /// Merges the body into the entity.

@@ -4,7 +4,9 @@ use std::marker::PhantomData;
 
 use axum::extract::{FromRequest, FromRequestParts, Request};
 use http::request::Parts;
-use musubi_context::{Context, expand_attribute, expand_entity, expand_fragment};
+use musubi_context::{
+    Context, expand_attribute, expand_entity, expand_fragment, expand_simplified_fragment,
+};
 use musubi_model::{AttrName, AttributeFragment, Document, EntityFragment, EntityId, Node};
 use musubi_query::TypeSelection;
 
@@ -20,6 +22,11 @@ use crate::problem::Problem;
 /// Says which query parameters an operation knows.
 pub(crate) trait Operation: Send {
     const PARAMETERS: &'static [&'static str];
+
+    /// Whether the parameters say that the body is in the simplified form.
+    fn is_simplified(_: &Parameters) -> Result<bool, Error> {
+        Ok(false)
+    }
 }
 
 /// A whole entity in the body: id and type are there.
@@ -92,8 +99,10 @@ impl<O: Operation> FromRequest<App> for Part<O> {
     async fn from_request(request: Request, app: &App) -> Result<Self, Problem> {
         let parameters = Parameters::parse(request.uri().query(), O::PARAMETERS)?;
         let payload = Payload::from_request(request, app).await?;
+        let simplified = O::is_simplified(&parameters)?;
         let (node, context) = payload.object(app).await?;
-        let fragment = expand_fragment(&node, &context)?;
+        let expand = if simplified { expand_simplified_fragment } else { expand_fragment };
+        let fragment = expand(&node, &context)?;
         let types = types(&parameters, &context)?;
         Ok(Self { fragment, types, parameters, operation: PhantomData })
     }
@@ -107,7 +116,11 @@ impl<O: Operation> FromRequest<App> for OneAttribute<O> {
         let path = AttributePath::from_request_parts(&mut parts, app).await?;
         let parameters = Parameters::parse(parts.uri.query(), O::PARAMETERS)?;
         let payload = Payload::from_request(Request::from_parts(parts, body), app).await?;
-        let (node, context) = payload.object(app).await?;
+        let (mut node, context) = payload.object(app).await?;
+        // The context belongs to the body, and not to the attribute that the body is.
+        if let Document::Object(members) = &mut node.document {
+            members.retain(|(key, _)| key != "@context");
+        }
         let name = attribute(&path.term, &context)?;
         let fragment = expand_attribute(name, &node, &context)?;
         let types = types(&parameters, &context)?;
@@ -237,8 +250,9 @@ fn types(parameters: &Parameters, context: &Context) -> Result<Option<TypeSelect
 /// The attribute that a path names; `scope` and its like are members, and no attributes.
 pub(crate) fn attribute(term: &str, context: &Context) -> Result<AttrName, Error> {
     const MEMBERS: &[&str] = &["id", "type", "scope", "@id", "@type", "@context"];
-    if MEMBERS.contains(&term) {
-        return Err(Error::BadRequestData(format!("{term:?} is not an attribute")));
+    const FORBIDDEN: &[char] = &['<', '>', '"', '\'', '=', ';', '(', ')', '{', '}', ' '];
+    if MEMBERS.contains(&term) || term.starts_with('@') || term.contains(FORBIDDEN) {
+        return Err(Error::BadRequestData(format!("{term:?} is not the name of an attribute")));
     }
     Ok(context.attribute(term)?)
 }

@@ -5,7 +5,7 @@ use std::sync::LazyLock;
 use axum::extract::FromRequestParts;
 use http::request::Parts;
 use musubi_context::Context;
-use musubi_model::EntityId;
+use musubi_model::{AttrName, EntityId, NGSI_LD};
 use musubi_query::{EntityQuery, Filter, GeoQuery, Pattern, Query, ScopeQuery, TypeSelection};
 
 use crate::app::App;
@@ -53,13 +53,13 @@ impl FromRequestParts<App> for Listing {
         let view = View::read(parts, &parameters, app).await?;
         let paging = Paging::read(&parameters, &app.limits, view.counted)?;
         let mut filters = filters(&parameters, &view.context)?;
-        if let Some(names) = &view.attributes {
-            filters.push(Filter::HasAny(names.clone()));
-        }
-        if !is_narrow_enough(&parameters)? {
+        if !is_narrow_enough(&parameters, view.attributes.as_deref(), &filters)? {
             let reason = "the query is too wide: one of type, attrs, q, georel or local=true has \
                           to be there";
             return Err(Error::BadRequestData(reason.to_owned()).into());
+        }
+        if let Some(names) = &view.attributes {
+            filters.push(Filter::HasAny(names.clone()));
         }
         let filter = if filters.len() == 1 { filters.pop() } else { None };
         let query = EntityQuery {
@@ -124,10 +124,46 @@ fn id_pattern(pattern: &str) -> Result<Filter, Error> {
         .map_err(|error| Error::BadRequestData(format!("idPattern: {error}")))
 }
 
-/// Clause 5.7.2.4: a query has to say something about its entities.
-fn is_narrow_enough(parameters: &Parameters) -> Result<bool, Error> {
-    let says = |name: &str| parameters.get(name).is_some();
-    let every_type = parameters.get("type") == Some("*");
-    let named = ["attrs", "q", "georel"].into_iter().any(says) || (says("type") && !every_type);
-    Ok(named || parameters.flag("local")?)
+/// Clause 5.7.2.4: a query has to say something about its entities, and what every entity has is
+/// nothing.
+fn is_narrow_enough(
+    parameters: &Parameters,
+    attributes: Option<&[AttrName]>,
+    filters: &[Filter],
+) -> Result<bool, Error> {
+    let local = parameters.flag("local")?;
+    let refused = parameters.get("local") == Some("false");
+    let by_type = match parameters.get("type") {
+        Some("*") => !refused,
+        Some(_) => true,
+        None => false,
+    };
+    let by_attribute = attributes.is_some_and(|names| !names.iter().all(is_system));
+    let by_condition = filters.iter().any(|filter| match filter {
+        Filter::Query(query) => !concerns_only_system(query),
+        Filter::Geo(_) => true,
+        Filter::Ids(_)
+        | Filter::IdPattern(_)
+        | Filter::Type(_)
+        | Filter::HasAny(_)
+        | Filter::Scope(_)
+        | Filter::All(_)
+        | Filter::Any(_) => false,
+    });
+    Ok(local || by_type || by_attribute || by_condition)
+}
+
+fn concerns_only_system(query: &Query) -> bool {
+    match query {
+        Query::And(parts) | Query::Or(parts) => parts.iter().all(concerns_only_system),
+        Query::Exists { path, .. } | Query::Compare { path, .. } => {
+            path.names.first().is_some_and(is_system)
+        }
+    }
+}
+
+/// Whether the broker itself keeps this attribute.
+fn is_system(name: &AttrName) -> bool {
+    const SYSTEM: [&str; 4] = ["createdAt", "modifiedAt", "deletedAt", "expiresAt"];
+    name.as_str().strip_prefix(NGSI_LD).is_some_and(|name| SYSTEM.contains(&name))
 }

@@ -123,7 +123,7 @@ impl List<'_> {
         pairs.push(("limit", &limit));
         pairs.push((name, value));
         pairs.sort_unstable();
-        let mut target = self.path.to_owned();
+        let mut target = self.path.trim_end_matches('/').to_owned();
         for (index, (name, value)) in pairs.into_iter().enumerate() {
             let separator = if index == 0 { '?' } else { '&' };
             // Writing to a string does not fail.

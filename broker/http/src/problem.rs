@@ -181,10 +181,8 @@ fn context_kind(error: &ContextError) -> Kind {
         ContextError::Invalid(_) => {
             (StatusCode::BAD_REQUEST, "BadRequestData", "The @context is not valid")
         }
-        ContextError::NotAvailable { .. } => (
-            StatusCode::SERVICE_UNAVAILABLE,
-            "LdContextNotAvailable",
-            "The @context is not available",
-        ),
+        ContextError::NotAvailable { .. } => {
+            (StatusCode::GATEWAY_TIMEOUT, "LdContextNotAvailable", "The @context is not available")
+        }
     }
 }

@@ -14,8 +14,8 @@ use crate::metrics::Metrics;
 use crate::options::HttpOptions;
 use crate::problem::Problem;
 use crate::{
-    adapters, attribute, attributes, batch, contexts, dead_letters, entities, entity, health, ledger, page,
-    subscriptions, types,
+    adapters, attribute, attributes, batch, contexts, dead_letters, entities, entity, health,
+    ledger, page, subscriptions, types,
 };
 
 /// The router that serves a broker.

@@ -303,8 +303,8 @@ pub(crate) fn respond(
     response
 }
 
-/// `format` wins over `options`.
-fn form(format: Option<&str>, options: &[&str]) -> Result<Form, Error> {
+/// The form that a request names; `format` wins over `options`.
+pub(crate) fn form(format: Option<&str>, options: &[&str]) -> Result<Form, Error> {
     if let Some(format) = format {
         return form_named(format).ok_or_else(|| {
             let known = "normalized, concise, simplified and keyValues";

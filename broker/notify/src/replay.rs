@@ -44,7 +44,9 @@ impl Replayer {
         let letter = DeadNotification::deserialize(letter)
             .map_err(|error| format!("the letter is no notification: {error}"))?;
         if letter.payload.is_null() {
-            return Err("the change is no longer in the log, so there is nothing to send".to_owned());
+            return Err(
+                "the change is no longer in the log, so there is nothing to send".to_owned()
+            );
         }
         let applied = self.subscription(tenant, &letter).await?;
         let body = Bytes::from(letter.payload.to_string());

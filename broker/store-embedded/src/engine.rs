@@ -30,9 +30,10 @@ const JOURNALS: u64 = 64 << 20;
 const MEMTABLE: u64 = 8 << 20;
 /// Bytes of a memtable of records.
 const SMALL_MEMTABLE: u64 = 2 << 20;
-/// One: of several, the engine keeps one free to flush, and that one spins while another compacts.
-/// With one, a memtable grows meanwhile, for a moment, and nothing waits.
-const WORKERS: usize = 1;
+/// The first only flushes, and spins while a compaction waits that no other takes: with two, it
+/// would for as long as the second compacts. With one alone, the engine's queue to it may fill up
+/// with what only it can take out.
+const WORKERS: usize = 3;
 /// Sealed memtables at which a batch waits. The engine itself sleeps at 4, and one batch seals one
 /// at most.
 const SEALED: usize = 3;

@@ -113,14 +113,12 @@ impl Indexes {
 
     fn insert_attribute(&mut self, slot: u32, attribute: &Attribute, mode: Mode) {
         // Not by `entry`, which would take a clone of the name each time.
-        match self.attributes.get_mut(&attribute.name) {
-            Some(index) => index.insert(slot, attribute, mode),
-            None => {
-                let mut index = AttributeIndex::default();
-                index.insert(slot, attribute, mode);
-                self.attributes.insert(attribute.name.clone(), index);
-            }
+        if let Some(index) = self.attributes.get_mut(&attribute.name) {
+            return index.insert(slot, attribute, mode);
         }
+        let mut index = AttributeIndex::default();
+        index.insert(slot, attribute, mode);
+        self.attributes.insert(attribute.name.clone(), index);
     }
 
     fn remove_attribute(&mut self, slot: u32, attribute: &Attribute) {

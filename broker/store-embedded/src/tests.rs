@@ -1,6 +1,7 @@
 //! What can only be tested from inside: faults at given moments, and a committer that is held up.
 
 use std::error::Error;
+use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::Poll;
@@ -15,6 +16,9 @@ use musubi_store::{
 };
 use prometheus_client::registry::Registry;
 
+use crate::engine::Engine;
+use crate::recovery::{self, RecoveryError};
+use crate::store::Resident;
 use crate::{EmbeddedOptions, EmbeddedStore};
 
 /// Faults that a test asks for, each once.
@@ -149,6 +153,62 @@ async fn a_deleted_record_whose_sync_failed_is_gone_when_the_engine_is_open_agai
     commit(&store, vec![], vec![record(None)]).await.unwrap_err();
     until_healthy(&store).await;
     assert_eq!(ledger(&store).await, None);
+}
+
+fn copy_folder(from: &Path, to: &Path) {
+    std::fs::create_dir_all(to).unwrap();
+    for entry in std::fs::read_dir(from).unwrap() {
+        let entry = entry.unwrap();
+        let to = to.join(entry.file_name());
+        if entry.file_type().unwrap().is_dir() {
+            copy_folder(&entry.path(), &to);
+        } else {
+            std::fs::copy(entry.path(), to).unwrap();
+        }
+    }
+}
+
+/// A store with three changes and a record, over an engine that has lost all but the first.
+async fn forgetful(recent_changes: usize) -> (tempfile::TempDir, EmbeddedStore, Engine) {
+    let folder = tempfile::tempdir().unwrap();
+    let options = EmbeddedOptions { recent_changes, ..EmbeddedOptions::new(folder.path()) };
+    let store = EmbeddedStore::open(options.clone()).unwrap();
+    commit(&store, vec![put(1)], vec![]).await.unwrap();
+    drop(store);
+    copy_folder(&folder.path().join("engine"), &folder.path().join("lost"));
+    let store = EmbeddedStore::open(options).unwrap();
+    commit(&store, vec![put(2)], vec![record(Some(b"1"))]).await.unwrap();
+    let deletion = Write { state: None, ..put(1) };
+    commit(&store, vec![deletion], vec![]).await.unwrap();
+    let engine = Engine::open(&folder.path().join("lost")).unwrap();
+    assert_eq!(engine.newest().unwrap(), Sequence(1));
+    (folder, store, engine)
+}
+
+#[tokio::test]
+async fn what_the_disk_has_lost_is_written_again() {
+    let (_folder, store, engine) = forgetful(16).await;
+    let resident = &store.shared().resident;
+    let counters = recovery::reconcile(&engine, resident, &mut None).unwrap();
+    assert_eq!(counters.newest, Sequence(3));
+    let (loaded, _) = recovery::load(&engine, &store.shared().options).unwrap();
+    assert_eq!(loaded.records.snapshot(), resident.records.snapshot());
+    let entities = |resident: &Resident| {
+        let table = resident.tables.of(&Tenant::default());
+        let table = table.read();
+        table.live().iter().filter_map(|slot| table.at(slot).cloned()).collect::<Vec<_>>()
+    };
+    assert_eq!(entities(&loaded), entities(resident));
+    assert_eq!(entities(&loaded)[0].entity.id, id(2));
+    let log = recovery::read_changes(&engine, (Sequence(0), Sequence(3)), 9).unwrap();
+    assert_eq!(log, store.changes(Sequence(0), 9).await.unwrap());
+}
+
+#[tokio::test]
+async fn what_is_lost_for_good_is_not_passed_over() {
+    let (_folder, store, engine) = forgetful(1).await;
+    let refused = recovery::reconcile(&engine, &store.shared().resident, &mut None).unwrap_err();
+    assert!(matches!(refused, RecoveryError::Lost(Sequence(1))), "{refused:?}");
 }
 
 #[tokio::test]

@@ -29,13 +29,21 @@ pub(super) struct Arrivals {
     pub(super) receiver: Receiver,
 }
 
+/// Which town, and where.
+#[derive(Debug)]
+pub(super) struct Place {
+    pub(super) seed: u64,
+    /// The address of the broker.
+    pub(super) base: String,
+    /// The address of the town's own server.
+    pub(super) town: String,
+    pub(super) data_dir: PathBuf,
+}
+
 /// What is shown.
 #[derive(Debug)]
 pub(super) struct Display {
-    seed: u64,
-    base: String,
-    town: String,
-    data_dir: PathBuf,
+    place: Place,
     broker: Broker,
     notifications: Notifications,
     registry: Registry,
@@ -43,19 +51,9 @@ pub(super) struct Display {
 }
 
 impl Display {
-    pub(super) fn new(
-        seed: u64,
-        base: &str,
-        town: &str,
-        data_dir: PathBuf,
-        server: &Server,
-        arrivals: Arrivals,
-    ) -> Self {
+    pub(super) fn new(place: Place, server: &Server, arrivals: Arrivals) -> Self {
         Self {
-            seed,
-            base: base.to_owned(),
-            town: town.to_owned(),
-            data_dir,
+            place,
             broker: server.broker.clone(),
             notifications: server.notifications.clone(),
             registry: server.registry.clone(),
@@ -64,7 +62,7 @@ impl Display {
     }
 
     fn commands(&self) -> Vec<(String, String)> {
-        let Self { base, town, .. } = self;
+        let Place { base, town, .. } = &self.place;
         let link = format!(
             "-H 'Link: <{base}{}>; rel=\"http://www.w3.org/ns/json-ld#context\"; type=\"application/ld+json\"'",
             musubi_schemas::CONTEXT_PATH
@@ -73,19 +71,48 @@ impl Display {
             (about.to_owned(), format!("curl -s {link} '{base}/ngsi-ld/v1/entities?{query}'"))
         };
         vec![
-            get("docks with at least one bike, in short form", "type=BikeHireDockingStation&q=availableBikeNumber%3E0&format=simplified&limit=3"),
-            get("docks within 1 km of a point", "type=BikeHireDockingStation&georel=near;maxDistance==1000&geometry=Point&coordinates=[136.91,35.17]&format=simplified"),
-            get("shelters with more than 50 people", "type=EvacuationShelter&q=occupancy%3E50&format=simplified"),
-            get("one sensor, with everything that is known", "type=WeatherObserved&limit=1&options=sysAttrs"),
-            ("what the vendor is owed".to_owned(), format!("curl -s {base}/musubi/v1/subscriptions/urn:ngsi-ld:Subscription:demo-docks/ledger")),
-            ("unplug the vendor's receiver, and plug it in again".to_owned(), format!("curl -s -X POST {town}/receiver/unplug\ncurl -s -X POST {town}/receiver/plug")),
+            get(
+                "docks with at least one bike, in short form",
+                "type=BikeHireDockingStation&q=availableBikeNumber%3E0&format=simplified&limit=3",
+            ),
+            get(
+                "docks within 1 km of a point",
+                "type=BikeHireDockingStation&georel=near;maxDistance==1000&geometry=Point&coordinates=[136.91,35.17]&format=simplified",
+            ),
+            get(
+                "shelters with more than 50 people",
+                "type=EvacuationShelter&q=occupancy%3E50&format=simplified",
+            ),
+            get(
+                "one sensor, with everything that is known",
+                "type=WeatherObserved&limit=1&options=sysAttrs",
+            ),
+            (
+                "what the vendor is owed".to_owned(),
+                format!(
+                    "curl -s {base}/musubi/v1/subscriptions/urn:ngsi-ld:Subscription:demo-docks/ledger"
+                ),
+            ),
+            (
+                "unplug the vendor's receiver, and plug it in again".to_owned(),
+                format!(
+                    "curl -s -X POST {town}/receiver/unplug\ncurl -s -X POST {town}/receiver/plug"
+                ),
+            ),
         ]
     }
 
     /// Says what is running and what to try.
-    pub(super) fn introduce(&self, out: &mut dyn Write, page: &watch::Sender<Page>) -> io::Result<()> {
-        let Self { seed, base, town, .. } = self;
-        writeln!(out, "\nmusubi demo: a town of {DOCKS} docks, {SHELTERS} shelters and {SENSORS} sensors (seed {seed})")?;
+    pub(super) fn introduce(
+        &self,
+        out: &mut dyn Write,
+        page: &watch::Sender<Page>,
+    ) -> io::Result<()> {
+        let Place { seed, base, town, data_dir } = &self.place;
+        writeln!(
+            out,
+            "\nmusubi demo: a town of {DOCKS} docks, {SHELTERS} shelters and {SENSORS} sensors (seed {seed})"
+        )?;
         let running = self.running();
         for line in &running {
             writeln!(out, "  {:<10} {}", line.name, line.value)?;
@@ -98,7 +125,11 @@ impl Display {
                 writeln!(out, "  {line}")?;
             }
         }
-        writeln!(out, "\nCtrl-C ends it; the data stays in {}. The town is at {town}.\n", self.data_dir.display())?;
+        writeln!(
+            out,
+            "\nCtrl-C ends it; the data stays in {}. The town is at {town}.\n",
+            data_dir.display()
+        )?;
         out.flush()?;
         page.send_modify(|page| {
             page.running = running;
@@ -110,10 +141,22 @@ impl Display {
     fn running(&self) -> Vec<Line> {
         let line = |name: &str, value: String| Line { name: name.to_owned(), value };
         vec![
-            line("docks", format!("a GBFS 2.3 feed at {}/gbfs/gbfs.json, polled by the gbfs adapter", self.town)),
+            line(
+                "docks",
+                format!(
+                    "a GBFS 2.3 feed at {}/gbfs/gbfs.json, polled by the gbfs adapter",
+                    self.place.town
+                ),
+            ),
             line("sensors", format!("{SENSORS} MQTT clients, a message each every 4 s")),
-            line("shelters", "head counts posted to /musubi/v1/adapters/shelters/reports".to_owned()),
-            line("vendor", format!("two subscriptions; the receiver is {}", self.arrivals.receiver.url())),
+            line(
+                "shelters",
+                "head counts posted to /musubi/v1/adapters/shelters/reports".to_owned(),
+            ),
+            line(
+                "vendor",
+                format!("two subscriptions; the receiver is {}", self.arrivals.receiver.url()),
+            ),
         ]
     }
 
@@ -137,7 +180,8 @@ impl Display {
             let entities = self.entities().await;
             let counts = self.counts(entities, changes);
             let ledger = self.notifications.totals();
-            let plug = if self.arrivals.receiver.is_plugged() { "" } else { " (receiver unplugged)" };
+            let plug =
+                if self.arrivals.receiver.is_plugged() { "" } else { " (receiver unplugged)" };
             writeln!(
                 out,
                 "{entities} entities, {changes} changes ({rate}/s) | arrived: {} sensor messages, {} reports, {} docks | notifications: {} due, {} delivered, {} pending{plug}",

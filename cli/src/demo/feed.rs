@@ -35,7 +35,7 @@ impl Feed {
             .with_state(self)
     }
 
-    fn file(&self, data: Value) -> Json<Value> {
+    fn file(&self, data: &Value) -> Json<Value> {
         Json(json!({ "last_updated": self.seconds(), "ttl": TTL, "version": "2.3", "data": data }))
     }
 
@@ -45,19 +45,18 @@ impl Feed {
 
     fn stations(&self, of: impl Fn(&Dock) -> Value) -> Json<Value> {
         let stations: Vec<Value> = self.town.lock().docks().iter().map(of).collect();
-        self.file(json!({ "stations": stations }))
+        self.file(&json!({ "stations": stations }))
     }
 }
 
 async fn discovery(State(feed): State<Feed>) -> Json<Value> {
-    let files = ["system_information", "station_information", "station_status"].map(|name| {
-        json!({ "name": name, "url": format!("{}/gbfs/{name}.json", feed.address) })
-    });
-    feed.file(json!({ "ja": { "feeds": files } }))
+    let files = ["system_information", "station_information", "station_status"]
+        .map(|name| json!({ "name": name, "url": format!("{}/gbfs/{name}.json", feed.address) }));
+    feed.file(&json!({ "ja": { "feeds": files } }))
 }
 
 async fn system_information(State(feed): State<Feed>) -> Json<Value> {
-    feed.file(json!({
+    feed.file(&json!({
         "system_id": SYSTEM,
         "language": "ja",
         "name": "むすび町シェアサイクル",

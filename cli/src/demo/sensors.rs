@@ -64,7 +64,8 @@ struct Sensor {
 impl Sensor {
     async fn run(self) {
         let name = sensor_name(self.number);
-        let mut options = MqttOptions::new(&name, self.address.ip().to_string(), self.address.port());
+        let mut options =
+            MqttOptions::new(&name, self.address.ip().to_string(), self.address.port());
         options.set_keep_alive(Duration::from_secs(30)).set_clean_session(false);
         let (client, mut connection) = AsyncClient::new(options, 4);
         let share = u32::try_from(self.number).unwrap_or_default();

@@ -57,8 +57,7 @@ pub(crate) struct Reading {
     pub(crate) humidity: f64,
 }
 
-const QUARTERS: [&str; 8] =
-    ["駅前", "港町", "城下", "本町", "緑ヶ丘", "川端", "大学前", "桜台"];
+const QUARTERS: [&str; 8] = ["駅前", "港町", "城下", "本町", "緑ヶ丘", "川端", "大学前", "桜台"];
 
 impl Town {
     /// The town of this seed, as it is at first.
@@ -100,7 +99,8 @@ impl Town {
 
     /// Lets some people ride, as step `step` of the town.
     pub(crate) fn ride(&mut self, step: u64) {
-        let mut random = StdRng::seed_from_u64(self.seed ^ step.wrapping_mul(0x9E37_79B9_7F4A_7C15));
+        let mut random =
+            StdRng::seed_from_u64(self.seed ^ step.wrapping_mul(0x9E37_79B9_7F4A_7C15));
         for _ in 0..DOCKS / 4 {
             let from = random.random_range(0..DOCKS);
             let to = random.random_range(0..DOCKS);
@@ -138,7 +138,10 @@ impl Town {
         let day = ((hour - 9.0) * std::f64::consts::PI / 12.0).sin();
         Reading {
             temperature: round(18.0 + 6.0 * day + random.random_range(-0.5..0.5), 1),
-            humidity: round((0.6 - 0.2 * day + random.random_range(-0.02..0.02)).clamp(0.0, 1.0), 2),
+            humidity: round(
+                (0.6 - 0.2 * day + random.random_range(-0.02..0.02)).clamp(0.0, 1.0),
+                2,
+            ),
         }
     }
 }
@@ -162,7 +165,10 @@ mod tests {
         let bikes = |seed| {
             let mut town = Town::new(seed);
             town.ride(1);
-            town.docks().iter().map(|dock| (dock.bikes, dock.position.latitude.to_bits())).collect::<Vec<_>>()
+            town.docks()
+                .iter()
+                .map(|dock| (dock.bikes, dock.position.latitude.to_bits()))
+                .collect::<Vec<_>>()
         };
         assert_eq!(bikes(7), bikes(7));
         assert_ne!(bikes(7), bikes(8));

@@ -22,8 +22,8 @@ pub(super) async fn subscribe(base: &str, receiver: &str) -> Result<(), String> 
         let id = subscription.get("id").and_then(Value::as_str).unwrap_or_default();
         let path = format!("{PATH}/{id}");
         if api.call(Method::GET, &path, None).await.is_ok() {
-            let patch = json!({ "notification": subscription.get("notification") });
-            api.call_in(Method::PATCH, &path, Some(&patch), &context).await?;
+            let moved = json!({ "notification": subscription.get("notification") });
+            api.call_in(Method::PATCH, &path, Some(&moved), &context).await?;
         } else {
             api.call_in(Method::POST, PATH, Some(&subscription), &context).await?;
         }

@@ -26,7 +26,7 @@ const WINDOW: usize = 100;
 const PERIOD: Duration = Duration::from_millis(10);
 const MAX_PACKET: usize = 4096;
 /// How long the last acknowledgements may take.
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_mins(1);
 
 /// What all connections count together.
 #[derive(Debug, Default)]

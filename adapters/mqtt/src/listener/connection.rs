@@ -6,24 +6,23 @@ use std::time::Duration;
 use bytes::BytesMut;
 use musubi_model::Clock;
 use rumqttc::v5::mqttbytes::v5::{DisconnectReasonCode, PubAckReason};
-use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::sync::mpsc;
 use tokio::time::{Instant, timeout};
 use tokio_util::sync::CancellationToken;
 
 use super::Limits;
+use super::answer::{Terms, Welcome, Writer};
 use super::queue::{Entry, Queue, Reply};
 use super::registry::{Client, Clients, Seat};
+use super::stream::Wire;
 use super::traffic::Traffic;
 use super::window::Window;
-use super::wire::{self, Connect, Incoming, Publish, Quality, Terms, Violation, Welcome, Writer};
+use super::wire::{self, Connect, Incoming, Publish, Quality, Violation};
 use crate::{Account, Message, Users, Verdict};
 
-/// How much is read at once, in bytes.
-const CHUNK: usize = 8 * 1024;
-
-/// How much of what a client still says is listened to after the last word to it.
-const AFTERWARDS: usize = 64 * 1024;
+/// How long a password may take to be checked.
+const LOGIN_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// What all connections of a listener share.
 #[derive(Debug)]
@@ -59,7 +58,7 @@ pub(crate) async fn serve<S>(stream: S, shared: Arc<Shared>, shutdown: Cancellat
 where
     S: AsyncRead + AsyncWrite + Unpin,
 {
-    let mut wire = Wire { stream, input: BytesMut::new(), output: BytesMut::new() };
+    let mut wire = Wire::new(stream);
     let wait = shared.limits.connect_timeout;
     let connect = match timeout(wait, wire.connect(shared.limits.max_packet)).await {
         Ok(Ok(connect)) => connect,
@@ -77,7 +76,9 @@ where
         }
     };
     let writer = Writer { version: connect.version, takes_reasons: connect.takes_reasons };
-    let Some(session) = admit(&connect, writer, &shared, &mut wire).await else {
+    // Passwords are checked one after the other, so a flood of wrong ones makes the others wait.
+    let admitted = timeout(LOGIN_TIMEOUT, admit(&connect, writer, &shared, &mut wire)).await;
+    let Some(session) = admitted.ok().flatten() else {
         wire.farewell().await;
         return;
     };
@@ -184,7 +185,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
             let mut entries = Vec::new();
             let progress = self.decode(&mut entries);
             shared.queue.put(entries).await;
-            if let Err(end) = progress.and(self.wire.flush().await) {
+            let flushed = self.wire.flush().await;
+            if let Err(end) = progress.and(flushed.map_err(|_| End::Lost)) {
                 return end;
             }
             let listening = !self.window.is_full();
@@ -338,8 +340,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
                 break;
             }
             self.acknowledge(&mut settled);
-            if let Err(end) = self.wire.flush().await {
-                return end;
+            if self.wire.flush().await.is_err() {
+                return End::Lost;
             }
         }
         End::Told(Violation::new(
@@ -375,86 +377,3 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
 
 /// The reason that becomes the code of its own.
 const NOT_YOURS: &str = "the topic is not one that this user may publish to";
-
-/// The bytes of a connection.
-struct Wire<S> {
-    stream: S,
-    input: BytesMut,
-    output: BytesMut,
-}
-
-/// How long a client may take to read an answer.
-const WRITE_TIMEOUT: Duration = Duration::from_secs(30);
-
-impl<S: AsyncRead + AsyncWrite + Unpin> Wire<S> {
-    /// The first packet. No violation means that the client went away before.
-    async fn connect(&mut self, max: usize) -> Result<Connect, Option<Violation>> {
-        loop {
-            if let Some(frame) = self.frame(max).map_err(Some)? {
-                let version = wire::version(&frame).map_err(|violation| {
-                    if violation.code == DisconnectReasonCode::ImplementationSpecificError {
-                        Writer::version_refused(&mut self.output);
-                    }
-                    Some(violation)
-                })?;
-                return match wire::read(frame, version).map_err(Some)? {
-                    Incoming::Connect(connect) => Ok(*connect),
-                    Incoming::Publish(_)
-                    | Incoming::Subscribe { .. }
-                    | Incoming::Unsubscribe { .. }
-                    | Incoming::PingRequest
-                    | Incoming::Disconnect => Err(None),
-                };
-            }
-            // What does not begin like a CONNECT need not be waited for.
-            if self.input.first().is_some_and(|&first| first != 0x10) {
-                return Err(wire::version(&self.input).err());
-            }
-            if self.read().await.unwrap_or(0) == 0 {
-                return Err(None);
-            }
-        }
-    }
-
-    fn frame(&mut self, max: usize) -> Result<Option<BytesMut>, Violation> {
-        let length = wire::frame_length(&self.input, max)?;
-        Ok(length.map(|length| self.input.split_to(length)))
-    }
-
-    async fn read(&mut self) -> std::io::Result<usize> {
-        self.input.reserve(CHUNK);
-        self.stream.read_buf(&mut self.input).await
-    }
-
-    async fn flush(&mut self) -> Result<(), End> {
-        if self.output.is_empty() {
-            return Ok(());
-        }
-        let written = timeout(WRITE_TIMEOUT, self.stream.write_all(&self.output)).await;
-        self.output.clear();
-        match written {
-            Ok(Ok(())) => Ok(()),
-            Ok(Err(_)) | Err(_) => Err(End::Lost),
-        }
-    }
-
-    /// Sends the last words, and listens on for a moment: closing with something unread would
-    /// take them away again.
-    async fn farewell(&mut self) {
-        let last = async {
-            if self.flush().await.is_err() || self.stream.shutdown().await.is_err() {
-                return;
-            }
-            let mut left = AFTERWARDS;
-            self.input.clear();
-            while left > 0 {
-                match self.read().await {
-                    Ok(0) | Err(_) => return,
-                    Ok(count) => left = left.saturating_sub(count),
-                }
-                self.input.clear();
-            }
-        };
-        let _late = timeout(Duration::from_secs(1), last).await;
-    }
-}

@@ -1,8 +1,14 @@
 //! When and in which order the listener acknowledges.
 
-use musubi_adapter_mqtt::{Limits, Users, Verdict};
+use std::sync::Arc;
+
+use futures_util::FutureExt;
+use futures_util::future::BoxFuture;
+use musubi_adapter_mqtt::{Ingest, Limits, Listener, ListenerOptions, Message, Users, Verdict};
 use rumqttc::mqttbytes::v4;
 use rumqttc::v5::mqttbytes::v5;
+use tokio::task::JoinSet;
+use tokio_util::sync::CancellationToken;
 
 use crate::gate::{Gate, run, run_with};
 use crate::raw::{Raw, acknowledged_v4, acknowledged_v5, publish_v4, publish_v5};
@@ -222,6 +228,29 @@ async fn a_client_without_an_identifier_gets_one() {
     old.send_v4(&v4::Packet::Connect(connect)).await;
     let refused = v4::ConnAck::new(v4::ConnectReturnCode::BadClientId, false);
     assert_eq!(old.packet_v4().await, Some(v4::Packet::ConnAck(refused)));
+}
+
+/// A place with a bug.
+#[derive(Debug)]
+struct Panics;
+
+impl Ingest for Panics {
+    fn ingest<'a>(&'a self, _messages: &'a [Message]) -> BoxFuture<'a, Vec<Verdict>> {
+        async { panic!("this panic is part of the test") }.boxed()
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_listener_whose_messages_nobody_takes_any_more_ends_without_an_acknowledgement() {
+    let options = ListenerOptions::open("127.0.0.1:0".parse().unwrap());
+    let listener = Listener::bind(options, Arc::new(Panics)).await.unwrap();
+    let address = listener.local_addr().unwrap();
+    let mut tasks = JoinSet::new();
+    tasks.spawn(listener.run(CancellationToken::new()));
+    let mut client = Raw::connected_v4(address, "a").await;
+    client.send_v4(&publish_v4("t", 1, "x")).await;
+    assert_eq!(client.packet_v4().await, None);
+    tasks.join_next().await.unwrap().unwrap();
 }
 
 #[tokio::test]

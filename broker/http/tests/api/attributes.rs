@@ -3,7 +3,7 @@
 use http::Method;
 use serde_json::{Value, json};
 
-use crate::support::{Api, ENTITIES};
+use crate::support::{Api, CONTEXT, ENTITIES, LD_JSON, request};
 
 const ID: &str = "urn:ngsi-ld:Sensor:1";
 
@@ -99,4 +99,19 @@ async fn the_scope_is_deleted_like_an_attribute() {
     assert_eq!(api.delete(&format!("{attrs}/scope")).await.status, 204);
     assert!(api.entity(ID).await.get("scope").is_none());
     api.delete(&format!("{attrs}/scope")).await.is_problem(404, "ResourceNotFound");
+}
+
+#[tokio::test]
+async fn a_body_of_one_attribute_may_bring_its_context() {
+    let (api, attrs) = api().await;
+    let body = json!({ "value": 6, "@context": CONTEXT }).to_string();
+    let headers = [("content-type", LD_JSON)];
+    let path = format!("{attrs}/level");
+    let answer = api.send(request(Method::PATCH, &path, &headers, body)).await;
+    assert_eq!(answer.status, 204, "{}", answer.body);
+    assert_eq!(api.entity(ID).await["level"][0]["value"], 6);
+    for name in ["@id", "@invalid", "a%20b", "id"] {
+        let answer = api.patch(&format!("{attrs}/{name}"), &json!({ "value": 1 })).await;
+        answer.is_problem(400, "BadRequestData");
+    }
 }

@@ -117,6 +117,29 @@ async fn a_merge_changes_what_it_names_and_a_null_deletes() {
 }
 
 #[tokio::test]
+async fn a_simplified_merge_keeps_the_kind_of_what_is_there() {
+    let api = Api::new();
+    api.create(&json!({
+        "id": ID,
+        "type": "Shelter",
+        "near": { "type": "Relationship", "object": "urn:ngsi-ld:Shelter:2" },
+    }))
+    .await;
+    let path = format!("{ENTITIES}/{ID}");
+    let part = json!({ "near": "urn:ngsi-ld:Shelter:3", "capacity": 5 });
+    let answer = api.patch(&format!("{path}?options=keyValues"), &part).await;
+    assert_eq!(answer.status, 204, "{}", answer.body);
+    let entity = api.entity(ID).await;
+    assert_eq!(
+        entity["near"],
+        json!({ "type": "Relationship", "object": "urn:ngsi-ld:Shelter:3" })
+    );
+    assert_eq!(entity["capacity"], json!({ "type": "Property", "value": 5 }));
+    let answer = api.patch(&format!("{path}?options=nonsense"), &part).await;
+    answer.is_problem(400, "InvalidRequest");
+}
+
+#[tokio::test]
 async fn names_are_those_of_the_context() {
     let api = Api::new();
     let with_link = [("content-type", JSON), ("link", LINK)];
@@ -155,7 +178,7 @@ async fn a_body_brings_its_context_in_exactly_one_way() {
     check(&two, &plain).await.is_problem(400, "BadRequestData");
     let unknown = [("content-type", LD_JSON)];
     let elsewhere = body.replace("town", "elsewhere");
-    check(&unknown, &elsewhere).await.is_problem(503, "LdContextNotAvailable");
+    check(&unknown, &elsewhere).await.is_problem(504, "LdContextNotAvailable");
     assert_eq!(check(&[("content-type", LD_JSON)], &body).await.status, 201);
     let entity = api.entity(ID).await;
     assert_eq!(entity["type"], "https://example.jp/terms#Shelter");

@@ -54,12 +54,21 @@ async fn every_condition_narrows_the_answer() {
                   %5B136.995,35.1%5D,%5B136.995,34.9%5D%5D%5D";
     check(within, &[0, 1]).await;
     check("type=*&local=true&limit=1", &[0]).await;
+    check("type=*&limit=1", &[0]).await;
 }
 
 #[tokio::test]
 async fn a_query_that_says_nothing_is_too_wide() {
     let api = api().await;
-    for query in ["", "?id=urn:ngsi-ld:Sensor:1", "?idPattern=.*", "?local=false", "?type=*"] {
+    for query in [
+        "",
+        "?id=urn:ngsi-ld:Sensor:1",
+        "?idPattern=.*",
+        "?local=false",
+        "?type=*&local=false",
+        "?attrs=createdAt",
+        "?q=modifiedAt%3E2020-01-01T00:00:00Z",
+    ] {
         let answer = api.get(&format!("{ENTITIES}{query}")).await;
         answer.is_problem(400, "BadRequestData");
     }
