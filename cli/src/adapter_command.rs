@@ -5,7 +5,9 @@ use std::path::Path;
 use std::sync::Arc;
 
 use http::Method;
-use musubi_adapter_kit::{AdapterMetrics, HttpSink, MappingFile, Services, Sink, Source};
+use musubi_adapter_kit::{
+    AdapterMetrics, HttpSink, MappingFile, Services, Sink, Source, run_tests,
+};
 use musubi_context::{Context, ContextSource};
 use musubi_model::SystemClock;
 use musubi_outbound::Client;
@@ -52,6 +54,7 @@ pub(crate) async fn run(
             let preview = adapter.preview(limit).await.map_err(|error| error.to_string())?;
             say(out, preview.render().trim_end())
         }
+        Adapter::Test { file } => test(&mapping(&file)?, out),
         Adapter::Run { file, broker, data_dir, once } => {
             let mapping = mapping(&file)?;
             if let Source::HttpPush(_) = mapping.source {
@@ -71,6 +74,27 @@ pub(crate) async fn run(
         }
         Adapter::Devices { unknown, broker } => devices(&broker, unknown, out).await,
     }
+}
+
+/// Runs the tests of a mapping file, and fails if one of them does.
+fn test(mapping: &MappingFile, out: &mut dyn Write) -> Result<(), String> {
+    let outcomes = run_tests(mapping, &own_context()?).map_err(|error| error.to_string())?;
+    if outcomes.is_empty() {
+        return Err(format!("{} has no [[test]]", mapping.file));
+    }
+    let mut failed = 0_usize;
+    for outcome in &outcomes {
+        if outcome.differences.is_empty() {
+            say(out, &format!("ok      {}", outcome.name))?;
+        } else {
+            failed += 1;
+            say(out, &format!("FAILED  {}", outcome.name))?;
+            for difference in &outcome.differences {
+                say(out, &format!("        {difference}"))?;
+            }
+        }
+    }
+    if failed == 0 { Ok(()) } else { Err(format!("{failed} of {} tests failed", outcomes.len())) }
 }
 
 async fn devices(broker: &str, unknown: bool, out: &mut dyn Write) -> Result<(), String> {

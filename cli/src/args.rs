@@ -134,6 +134,11 @@ pub(crate) enum Adapter {
         /// Mapping file of the source.
         file: PathBuf,
     },
+    /// Runs the tests that stand in a mapping file.
+    Test {
+        /// Mapping file of the source.
+        file: PathBuf,
+    },
     /// Runs a source as a process of its own, towards a broker.
     #[command(after_help = "Examples:\n  \
         musubi adapter run tokyo.toml --broker http://127.0.0.1:1026\n  \

@@ -53,7 +53,7 @@ struct Polled {
     feed: Feed,
     /// Whether everything that was last got is written.
     is_settled: bool,
-    announced: Option<(FeedStatus, Option<Timestamp>)>,
+    announced: Option<(FeedStatus, Option<System>)>,
 }
 
 /// For the status.
@@ -107,8 +107,7 @@ impl GbfsAdapter {
         let counters = services.metrics.counters(&mapping.name);
         let own_filter = ChangeFilter::default();
         let own_checking = ModelChecking::default();
-        let feed =
-            Feed::new(source.clone(), settings.language.clone(), settings.min_interval);
+        let feed = Feed::new(source.clone(), settings.language.clone(), settings.min_interval);
         Ok(Self {
             name: mapping.name.clone(),
             tenant: mapping.tenant.clone(),
@@ -139,8 +138,7 @@ impl GbfsAdapter {
         let snapshot = match refreshed {
             Ok(snapshot) => snapshot,
             Err(error) => {
-                let system = polled.feed.system().cloned();
-                self.announce(&mut polled, system, FeedStatus::Unavailable, None).await?;
+                self.announce(&mut polled, FeedStatus::Unavailable).await?;
                 return Err(error.into());
             }
         };
@@ -151,9 +149,7 @@ impl GbfsAdapter {
         self.write(&mut polled, &snapshot, now).await?;
         let freshness = snapshot.freshness;
         let status = self.judge(freshness, now);
-        let updated = freshness.last_updated;
-        let system = Some(snapshot.system.data.clone());
-        self.announce(&mut polled, system, status, updated).await?;
+        self.announce(&mut polled, status).await?;
         self.counters.succeeded(self.services.clock.now());
         Ok(Some(freshness.wait(now, self.settings.min_interval, rand::random())))
     }
@@ -218,11 +214,12 @@ impl GbfsAdapter {
         Origin {
             system: system.clone(),
             attribution: self.attribution.clone(),
-            source: self.place.clone(),
+            source: self.source.is_web().then(|| self.place.clone()),
         }
     }
 
     fn judge(&self, freshness: Freshness, now: Timestamp) -> FeedStatus {
+        self.shown.lock().last_updated = freshness.last_updated;
         if let Some(age) = freshness.age(now) {
             self.counters.feed_age_seconds(age.as_secs_f64());
         }
@@ -230,26 +227,20 @@ impl GbfsAdapter {
     }
 
     /// Writes how the feed is to its own entity, if that is another than before.
-    async fn announce(
-        &self,
-        polled: &mut Polled,
-        system: Option<System>,
-        status: FeedStatus,
-        updated: Option<Timestamp>,
-    ) -> Result<(), SinkError> {
-        {
-            let mut shown = self.shown.lock();
-            if shown.status != Some(status) {
-                self.log_status(status, updated);
+    async fn announce(&self, polled: &mut Polled, status: FeedStatus) -> Result<(), SinkError> {
+        if self.shown.lock().status.replace(status) != Some(status) {
+            match status {
+                FeedStatus::Ok => tracing::info!(adapter = self.name, "the feed is current"),
+                FeedStatus::Stale => tracing::warn!(adapter = self.name, "the feed is stale"),
+                FeedStatus::Unavailable => tracing::warn!(adapter = self.name, "the feed is away"),
             }
-            shown.status = Some(status);
-            shown.last_updated = updated.or(shown.last_updated);
         }
-        let announced = (status, updated.filter(|_| status != FeedStatus::Ok));
-        let Some(system) = system.filter(|_| polled.announced != Some(announced)) else {
+        let announced = (status, polled.feed.system().cloned());
+        if polled.announced.as_ref() == Some(&announced) {
             return Ok(());
-        };
-        match self.mapper.feed(&self.origin(&system), status, announced.1) {
+        }
+        let origin = self.origin(&announced.1.clone().unwrap_or_default());
+        match self.mapper.feed(&self.name, &origin, status) {
             Ok(entity) => {
                 let arrival = self.services.clock.now();
                 let origin = self.place.clone();
@@ -260,17 +251,6 @@ impl GbfsAdapter {
         }
         polled.announced = Some(announced);
         Ok(())
-    }
-
-    fn log_status(&self, status: FeedStatus, updated: Option<Timestamp>) {
-        let updated = updated.map(|time| time.to_string()).unwrap_or_default();
-        match status {
-            FeedStatus::Ok => tracing::info!(adapter = self.name, "the feed is current"),
-            FeedStatus::Stale => {
-                tracing::warn!(adapter = self.name, "the feed is stale: last updated {updated}");
-            }
-            FeedStatus::Unavailable => tracing::warn!(adapter = self.name, "the feed is away"),
-        }
     }
 
     /// Notes a failed poll and says how long to wait.
@@ -307,7 +287,7 @@ impl GbfsAdapter {
         }
     }
 
-    fn error(&self, reason: impl ToString) -> AdapterError {
+    fn error(&self, reason: &impl ToString) -> AdapterError {
         AdapterError { adapter: self.name.clone(), reason: reason.to_string() }
     }
 
@@ -315,10 +295,10 @@ impl GbfsAdapter {
         let language = self.settings.language.clone();
         let mut feed = Feed::new(self.source.clone(), language, self.settings.min_interval);
         let now = self.services.clock.now();
-        let snapshot = feed.refresh(now).await.map_err(|error| self.error(error))?;
+        let snapshot = feed.refresh(now).await.map_err(|error| self.error(&error))?;
         let mut preview = Preview::new(&self.name, &self.tenant);
         let version = snapshot.statuses.version.as_deref().unwrap_or("not given");
-        let system = &snapshot.system.data.system_id;
+        let system = &snapshot.system.data.id;
         let (mut items, problems) = self.items(&snapshot, now);
         preview.note(format!("{}: system {system}, version {version}", self.place));
         preview.note(format!("{} stations; shown are at most {limit}", items.len()));
@@ -328,12 +308,13 @@ impl GbfsAdapter {
         }
         for problem in problems {
             let (origin, fate) = (format!("station {}", problem.item), problem.fatal);
-            let reason = if fate { problem.reason } else { format!("{} (in part)", problem.reason) };
+            let reason =
+                if fate { problem.reason } else { format!("{} (in part)", problem.reason) };
             preview.skip(&origin, problem.skip, reason);
         }
         items.truncate(limit);
         let shown = self.stations.preview(&self.tenant, items, &mut preview).await;
-        shown.map_err(|error| self.error(error)).map(|()| preview)
+        shown.map_err(|error| self.error(&error)).map(|()| preview)
     }
 }
 
@@ -395,7 +376,7 @@ impl Adapter for GbfsAdapter {
             let polled = self.poll(&CancellationToken::new()).await;
             polled.map(drop).map_err(|error| {
                 self.counters.failed(self.services.clock.now(), error.to_string());
-                self.error(error)
+                self.error(&error)
             })
         }
         .boxed()

@@ -131,8 +131,9 @@ impl Feed {
         // Without a gbfs.json, which version 1 allows, the files are beside it.
         fetcher.kept(&mut self.discovery, place, &read, &mut warnings).await?;
         let place = self.place("system_information")?;
-        let mut updates =
-            vec![fetcher.kept(&mut self.system, place.clone(), &parse::system, &mut warnings).await?];
+        let mut updates = vec![
+            fetcher.kept(&mut self.system, place.clone(), &parse::system, &mut warnings).await?,
+        ];
         let system = known(self.system.as_ref(), &place)?;
         let place = self.place("station_information")?;
         updates.push(
@@ -142,9 +143,8 @@ impl Feed {
         );
         let stations = known(self.stations.as_ref(), &place)?;
         let place = self.place("station_status")?;
-        let update = fetcher
-            .file(&mut self.statuses, place.clone(), &parse::statuses, Ask::Always)
-            .await?;
+        let update =
+            fetcher.file(&mut self.statuses, place.clone(), &parse::statuses, Ask::Always).await?;
         updates.push(update);
         let numbers = self.statuses.as_ref().filter(|_| update != Update::Absent);
         Ok(Snapshot {

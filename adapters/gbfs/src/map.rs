@@ -1,6 +1,7 @@
-//! From stations to entities: the table of docs/adapters, field by field. Pure.
+//! From stations to entities, field by field. Pure.
 
 use std::collections::{HashMap, HashSet};
+use std::fmt::Write;
 use std::sync::Arc;
 
 use musubi_adapter_kit::Skip;
@@ -22,8 +23,8 @@ pub(crate) struct Origin {
     pub(crate) system: System,
     /// The sentence that the licence asks for, from the mapping file.
     pub(crate) attribution: Option<String>,
-    /// The address of the feed, without secrets.
-    pub(crate) source: String,
+    /// The address of the feed, without secrets; none for files, whose paths concern nobody.
+    pub(crate) source: Option<String>,
 }
 
 /// Makes entities. Holds every name expanded.
@@ -131,7 +132,7 @@ impl StationMapper {
         status: Option<&Status>,
     ) -> Result<EntityFragment, String> {
         let system = &origin.system;
-        let id = entity_id(terms::STATION, &[&system.system_id, &station.id])?;
+        let id = entity_id(terms::STATION.0, &[&system.id, &station.id])?;
         let mut entity = Attributes { mapper: self, list: Vec::new(), observed: None };
         entity.text("stationCode", Some(&station.id));
         entity.name(station.name.as_ref(), system.language.as_deref());
@@ -161,28 +162,22 @@ impl StationMapper {
         })
     }
 
-    /// The entity of the feed itself: whether it is to be believed.
+    /// The entity of the feed itself, named by its adapter: whether it is to be believed.
     ///
     /// # Errors
     ///
-    /// A sentence if the system's id makes no entity id.
+    /// A sentence if the adapter's name makes no entity id.
     pub(crate) fn feed(
         &self,
+        adapter: &str,
         origin: &Origin,
         status: FeedStatus,
-        last_updated: Option<Timestamp>,
     ) -> Result<EntityFragment, String> {
-        let id = entity_id(terms::FEED, &[&origin.system.system_id])?;
+        let id = entity_id(terms::FEED.0, &[adapter])?;
         let mut entity = Attributes { mapper: self, list: Vec::new(), observed: None };
         entity.name(origin.system.name.as_ref(), origin.system.language.as_deref());
-        entity.text("feedUrl", Some(&origin.source));
         entity.origin(origin);
         entity.text("feedStatus", Some(status.as_str()));
-        // A good feed's time moves with every poll and says nothing.
-        match last_updated.filter(|_| status != FeedStatus::Ok) {
-            Some(time) => entity.text("feedLastUpdated", Some(&time.to_string())),
-            None => entity.delete("feedLastUpdated"),
-        }
         Ok(EntityFragment {
             id: Some(id),
             types: vec![self.feed.clone()],
@@ -201,16 +196,8 @@ struct Attributes<'a> {
 
 impl Attributes<'_> {
     fn push(&mut self, term: &'static str, kind: AttributeType, json: Json) {
-        self.value(term, FragmentValue::Typed(Typed { kind, json }));
-    }
-
-    fn delete(&mut self, term: &'static str) {
-        self.value(term, FragmentValue::Null);
-    }
-
-    fn value(&mut self, term: &'static str, value: FragmentValue) {
         let Some(name) = self.mapper.names.get(term) else { return };
-        let value = Some(value);
+        let value = Some(FragmentValue::Typed(Typed { kind, json }));
         self.list.push(AttributeFragment {
             name: name.clone(),
             instances: smallvec![InstanceFragment {
@@ -267,10 +254,10 @@ impl Attributes<'_> {
         let language = system.language.as_deref();
         let operator = system.operator.as_ref().map(|text| text.any(language));
         let name = system.name.as_ref().map(|text| text.any(language));
-        self.text("provider", operator);
-        self.text("dataProvider", name.or(operator));
+        self.text("dataProvider", operator.or(name));
+        self.text("agencyName", name);
         self.text("agencyUrl", system.url.as_deref());
-        self.text("source", Some(&origin.source));
+        self.text("source", origin.source.as_deref());
         self.text("license", system.license.as_deref());
         let attribution = origin.attribution.as_deref().or(system.attribution.as_deref());
         self.text("attribution", attribution);
@@ -301,9 +288,8 @@ pub(crate) fn station_status(status: &Status, capacity: Option<u64>) -> Option<&
         return Some("outOfService");
     }
     let few = |count: u64| {
-        let places = capacity.or_else(|| {
-            Some(status.available?.saturating_add(status.docks_available?))
-        });
+        let places =
+            capacity.or_else(|| Some(status.available?.saturating_add(status.docks_available?)));
         places.is_some_and(|places| count.saturating_mul(10) <= places)
     };
     match (status.available, status.docks_available) {
@@ -338,7 +324,8 @@ fn entity_id(kind: &str, parts: &[&str]) -> Result<EntityId, String> {
             } else {
                 let mut buffer = [0; 4];
                 for byte in c.encode_utf8(&mut buffer).bytes() {
-                    id.push_str(&format!("%{byte:02X}"));
+                    // Writing to a String does not fail.
+                    let _ = write!(id, "%{byte:02X}");
                 }
             }
         }

@@ -66,7 +66,7 @@ pub(crate) type Discovery = BTreeMap<String, String>;
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct System {
     /// `system_id`; part of every station's identifier.
-    pub(crate) system_id: String,
+    pub(crate) id: String,
     /// The language of plain texts.
     pub(crate) language: Option<String>,
     /// What people call it.

@@ -45,7 +45,10 @@ pub(crate) enum Unreadable {
 /// # Errors
 ///
 /// [`Unreadable`], also if there is no list of feeds.
-pub(crate) fn discovery(bytes: &[u8], language: Option<&str>) -> Result<Document<Discovery>, Unreadable> {
+pub(crate) fn discovery(
+    bytes: &[u8],
+    language: Option<&str>,
+) -> Result<Document<Discovery>, Unreadable> {
     let (document, data) = envelope(bytes)?;
     // Version 3 has the feeds at once, earlier ones below the language.
     let feeds = match data.get("feeds") {
@@ -56,7 +59,8 @@ pub(crate) fn discovery(bytes: &[u8], language: Option<&str>) -> Result<Document
             .and_then(|value| value.get("feeds")),
     };
     let feeds = feeds.and_then(Value::as_array).ok_or(Unreadable::NoData("list of feeds"))?;
-    let named = feeds.iter().filter_map(|feed| Some((text(feed.get("name")?)?, text(feed.get("url")?)?)));
+    let named =
+        feeds.iter().filter_map(|feed| Some((text(feed.get("name")?)?, text(feed.get("url")?)?)));
     let mut found = Discovery::new();
     for (name, url) in named {
         found.entry(name).or_insert(url);
@@ -71,7 +75,7 @@ pub(crate) fn discovery(bytes: &[u8], language: Option<&str>) -> Result<Document
 /// [`Unreadable`], also if there is no `system_id`.
 pub(crate) fn system(bytes: &[u8]) -> Result<Document<System>, Unreadable> {
     let (document, data) = envelope(bytes)?;
-    let system_id = data.get("system_id").and_then(text).ok_or(Unreadable::NoData("system_id"))?;
+    let id = data.get("system_id").and_then(text).ok_or(Unreadable::NoData("system_id"))?;
     let first_language = data
         .get("languages")
         .and_then(Value::as_array)
@@ -79,7 +83,7 @@ pub(crate) fn system(bytes: &[u8]) -> Result<Document<System>, Unreadable> {
         .and_then(text);
     let optional = |name: &str| data.get(name).and_then(text);
     let system = System {
-        system_id,
+        id,
         language: optional("language").or(first_language),
         name: data.get("name").and_then(localized),
         operator: data.get("operator").and_then(localized),
@@ -150,10 +154,7 @@ fn envelope(bytes: &[u8]) -> Result<(Document<()>, Map<String, Value>), Unreadab
 type ReadItem<T> = fn(&mut Fields<'_>) -> Option<T>;
 
 /// The items of `data.stations`, each id once.
-fn items<T: Identified>(
-    bytes: &[u8],
-    read: ReadItem<T>,
-) -> Result<Document<Vec<T>>, Unreadable> {
+fn items<T: Identified>(bytes: &[u8], read: ReadItem<T>) -> Result<Document<Vec<T>>, Unreadable> {
     let (document, data) = envelope(bytes)?;
     let list = data.get("stations").and_then(Value::as_array);
     let list = list.ok_or(Unreadable::NoData("list of stations"))?;
@@ -257,17 +258,19 @@ fn capacity(fields: &mut Fields<'_>) -> Option<u64> {
             }
             sum(types.values().map(field::count))
         }
-        Value::Array(types) => {
-            sum(types.iter().map(|one| one.get("count").and_then(field::count)))
-        }
-        other => field::count(other),
+        Value::Array(types) => sum(types.iter().map(|one| one.get("count").and_then(field::count))),
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => field::count(by_type),
     }
 }
 
 /// The sum, if every part is a number and there is one.
 fn sum(parts: impl Iterator<Item = Option<u64>>) -> Option<u64> {
     let parts: Vec<u64> = parts.collect::<Option<_>>()?;
-    if parts.is_empty() { None } else { Some(parts.iter().fold(0, |all, one| all.saturating_add(*one))) }
+    if parts.is_empty() {
+        None
+    } else {
+        Some(parts.iter().fold(0, |all, one| all.saturating_add(*one)))
+    }
 }
 
 fn status(fields: &mut Fields<'_>) -> Option<Status> {
@@ -296,16 +299,12 @@ fn status(fields: &mut Fields<'_>) -> Option<Status> {
 
 /// A text, or an array of texts with their languages.
 fn localized(value: &Value) -> Option<Text> {
-    match value {
-        Value::Array(items) => {
-            let texts: BTreeMap<String, String> = items
-                .iter()
-                .filter_map(|item| Some((text(item.get("language")?)?, text(item.get("text")?)?)))
-                .collect();
-            (!texts.is_empty()).then_some(Text::Localized(texts))
-        }
-        other => text(other).map(Text::Plain),
-    }
+    let Some(items) = value.as_array() else { return text(value).map(Text::Plain) };
+    let texts: BTreeMap<String, String> = items
+        .iter()
+        .filter_map(|item| Some((text(item.get("language")?)?, text(item.get("text")?)?)))
+        .collect();
+    (!texts.is_empty()).then_some(Text::Localized(texts))
 }
 
 #[cfg(test)]

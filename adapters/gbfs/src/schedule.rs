@@ -5,13 +5,13 @@ use std::time::Duration;
 use musubi_model::Timestamp;
 
 /// A feed that promises nothing new for longer than this is asked again all the same.
-const LONGEST: Duration = Duration::from_secs(3600);
+const LONGEST: Duration = Duration::from_hours(1);
 /// A near-real-time file is never older than this.
-const FRESH: Duration = Duration::from_secs(300);
+const FRESH: Duration = Duration::from_mins(5);
 /// The wait after the first failure; it doubles with every further one.
 const FIRST_RETRY: Duration = Duration::from_secs(2);
 /// The longest wait after failures.
-const LAST_RETRY: Duration = Duration::from_secs(300);
+const LAST_RETRY: Duration = Duration::from_mins(5);
 
 /// What a file says about its age.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -79,7 +79,11 @@ mod tests {
     #[test]
     fn a_file_is_asked_for_again_when_it_says_that_it_has_changed() {
         let check = |freshness: Freshness, min: u64, expected: u64| {
-            assert_eq!(freshness.wait(at(0), seconds(min), 0.0), seconds(expected), "{freshness:?}");
+            assert_eq!(
+                freshness.wait(at(0), seconds(min), 0.0),
+                seconds(expected),
+                "{freshness:?}"
+            );
         };
         let said = |updated: i64, ttl: u64| Freshness {
             last_updated: Some(at(updated)),

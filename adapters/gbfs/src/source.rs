@@ -4,7 +4,9 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::header::{CACHE_CONTROL, ETAG, IF_MODIFIED_SINCE, IF_NONE_MATCH, LAST_MODIFIED, LOCATION};
+use http::header::{
+    CACHE_CONTROL, ETAG, IF_MODIFIED_SINCE, IF_NONE_MATCH, LAST_MODIFIED, LOCATION,
+};
 use http::{HeaderMap, HeaderValue, Method, StatusCode};
 use musubi_outbound::{Client, Request, Response};
 use url::Url;
@@ -113,6 +115,11 @@ impl Source {
         }
     }
 
+    /// Whether the feed is behind an address, and not in the file system.
+    pub(crate) fn is_web(&self) -> bool {
+        matches!(self.root, Place::Web(_))
+    }
+
     /// The folder of a feed that is files.
     fn folder(&self) -> Option<PathBuf> {
         match &self.root {
@@ -144,7 +151,8 @@ impl Source {
         if let Some(folder) = self.folder() {
             return Ok(Place::File(folder.join(format!("{name}.json"))));
         }
-        let refuse = |reason: &str| FetchError { place: name.to_owned(), reason: reason.to_owned() };
+        let refuse =
+            |reason: &str| FetchError { place: name.to_owned(), reason: reason.to_owned() };
         let Place::Web(root) = &self.root else { return Err(refuse("the feed has no address")) };
         let mut url =
             root.join(address).map_err(|_| refuse("gbfs.json names an address that is none"))?;
@@ -204,8 +212,7 @@ impl Source {
     }
 
     fn request_headers(&self, url: &Url, validators: &Validators) -> HeaderMap {
-        let same_host =
-            matches!(&self.root, Place::Web(root) if root.origin() == url.origin());
+        let same_host = matches!(&self.root, Place::Web(root) if root.origin() == url.origin());
         let mut headers = if same_host { self.headers.clone() } else { HeaderMap::new() };
         if let Some(etag) = &validators.etag {
             headers.insert(IF_NONE_MATCH, etag.clone());
@@ -274,7 +281,8 @@ mod tests {
 
     #[test]
     fn a_place_is_shown_without_its_secrets() {
-        let place = Source::place("https://u:p@example.org/gbfs.json?acl:consumerKey=K#f", Path::new(""));
+        let place =
+            Source::place("https://u:p@example.org/gbfs.json?acl:consumerKey=K#f", Path::new(""));
         assert_eq!(place.unwrap().public(), "https://example.org/gbfs.json?…");
     }
 

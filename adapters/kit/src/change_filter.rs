@@ -136,9 +136,7 @@ impl ChangeFilter {
 /// To delete what is not there changes nothing.
 fn drop_nulls(fragment: &mut EntityFragment) {
     fragment.attributes.retain_mut(|attribute| {
-        attribute
-            .instances
-            .retain(|instance| !matches!(instance.value, Some(FragmentValue::Null)));
+        attribute.instances.retain(|instance| !matches!(instance.value, Some(FragmentValue::Null)));
         !attribute.instances.is_empty()
     });
 }
@@ -227,7 +225,8 @@ fn same_json(one: &Json, other: &Json) -> bool {
     }
 }
 
-fn same_tree(one: &Tree, other: &Tree) -> bool {
+/// Whether two JSON values are the same, numbers compared as numbers.
+pub(crate) fn same_tree(one: &Tree, other: &Tree) -> bool {
     match (one, other) {
         (Tree::Number(one), Tree::Number(other)) => one == other || one.as_f64() == other.as_f64(),
         (Tree::Array(one), Tree::Array(other)) => {
@@ -236,9 +235,9 @@ fn same_tree(one: &Tree, other: &Tree) -> bool {
         }
         (Tree::Object(one), Tree::Object(other)) => {
             one.len() == other.len()
-                && one.iter().all(|(key, value)| {
-                    other.get(key).is_some_and(|found| same_tree(value, found))
-                })
+                && one
+                    .iter()
+                    .all(|(key, value)| other.get(key).is_some_and(|found| same_tree(value, found)))
         }
         _ => one == other,
     }

@@ -94,7 +94,7 @@ impl AdapterMetrics {
         registry.register("dead", "Dead letters", self.dead.clone());
         registry.register(
             "lag_seconds",
-            "From the arrival of the newest written input to its being durable",
+            "From the arrival of the newest settled input to its being durable",
             self.lag.clone(),
         );
         registry.register(
@@ -219,7 +219,7 @@ impl Counters {
         add(&self.0.dead, inputs);
     }
 
-    /// The seconds from the arrival of the newest input that was written to its being durable.
+    /// The seconds from the arrival of the newest input of a batch to its being settled.
     pub fn lag_seconds(&self, seconds: f64) {
         self.0.lag.set(seconds);
     }

@@ -22,10 +22,10 @@ pub struct DeadLetter {
     pub payload: Vec<u8>,
 }
 
-/// The longest payload kept, in bytes.
-const MAX_PAYLOAD: usize = 64 * 1024;
-
 impl DeadLetter {
+    /// The longest payload kept, in bytes. One of this length may have been cut.
+    pub const MAX_PAYLOAD: usize = 64 * 1024;
+
     /// What `adapter` could not use of what came from `origin`, and why. `at` is the time of the
     /// input's arrival, so that the same input tried again gives the same identifier.
     pub fn new(
@@ -48,7 +48,7 @@ impl DeadLetter {
             adapter: adapter.to_owned(),
             origin: origin.to_owned(),
             reason: reason.into(),
-            payload: payload.get(..MAX_PAYLOAD).unwrap_or(payload).to_vec(),
+            payload: payload.get(..Self::MAX_PAYLOAD).unwrap_or(payload).to_vec(),
         }
     }
 }

@@ -12,6 +12,7 @@
 //! For the division of integers write `int(m.a / m.b)`.
 
 mod functions;
+mod template;
 mod tree;
 
 use std::cell::OnceCell;
@@ -22,6 +23,8 @@ use cel::objects::{Key, Map};
 use cel::{Context, Env, ExecutionError};
 use musubi_model::Timestamp;
 use serde_json::Value;
+
+pub(crate) use template::Template;
 
 /// The longest expression, in bytes.
 const MAX_BYTES: usize = 2048;
@@ -124,9 +127,10 @@ impl<'a> Scope<'a> {
         let cell = if float { &self.float } else { &self.exact };
         cell.get_or_init(|| {
             let mut context = ROOT.new_inner_scope();
-            let topic = self.topic.iter().map(|(name, value)| {
-                (Key::from(name.clone()), cel::Value::from(value.clone()))
-            });
+            let topic = self
+                .topic
+                .iter()
+                .map(|(name, value)| (Key::from(name.clone()), cel::Value::from(value.clone())));
             let topic = Map { map: Arc::new(topic.collect::<HashMap<_, _>>()) };
             context.add_variable_from_value("topic", cel::Value::Map(topic));
             context.add_variable_from_value("m", to_cel(self.message, float));
@@ -145,13 +149,13 @@ impl Expression {
         if text.len() > MAX_BYTES {
             return Err(format!("an expression has at most {MAX_BYTES} bytes"));
         }
-        check_nesting(text)?;
         if text.starts_with('/') {
             return Ok(Self::Pointer(text.to_owned()));
         }
         if let Some(path) = Path::parse(text) {
             return Ok(Self::Path(path));
         }
+        check_nesting(text)?;
         Program::compile(text).map(|program| Self::Cel(Box::new(program)))
     }
 
@@ -218,8 +222,9 @@ impl Path {
             segment.starts_with(|c: char| c.is_ascii_alphabetic() || c == '_')
                 && segment.chars().all(|c| c.is_ascii_alphanumeric() || c == '_')
         };
-        let members: Vec<String> =
-            segments.map(|segment| is_name(segment).then(|| segment.to_owned())).collect::<Option<_>>()?;
+        let members: Vec<String> = segments
+            .map(|segment| is_name(segment).then(|| segment.to_owned()))
+            .collect::<Option<_>>()?;
         let fits = match variable {
             Variable::Message | Variable::Device => true,
             Variable::Topic => members.len() == 1,
@@ -301,9 +306,9 @@ fn parse(text: &str) -> Result<cel::parser::Expression, String> {
             errors.errors.first().map(|error| error.msg.clone()).unwrap_or_default()
         })
     });
-    let parsed = parser.map_err(|error| error.to_string()).and_then(|thread| {
-        thread.join().unwrap_or_else(|_| Err("the parser gave up".to_owned()))
-    });
+    let parsed = parser
+        .map_err(|error| error.to_string())
+        .and_then(|thread| thread.join().unwrap_or_else(|_| Err("the parser gave up".to_owned())));
     parsed.map_err(|reason| format!("{text:?} is not an expression: {reason}"))
 }
 
@@ -350,9 +355,8 @@ fn to_cel(value: &Value, float: bool) -> cel::Value {
             cel::Value::List(Arc::new(items.iter().map(|item| to_cel(item, float)).collect()))
         }
         Value::Object(members) => {
-            let members = members
-                .iter()
-                .map(|(name, value)| (Key::from(name.clone()), to_cel(value, float)));
+            let members =
+                members.iter().map(|(name, value)| (Key::from(name.clone()), to_cel(value, float)));
             cel::Value::Map(Map { map: Arc::new(members.collect()) })
         }
     }
@@ -381,87 +385,6 @@ fn to_json(value: &cel::Value) -> Result<Value, String> {
         | cel::Value::Opaque(_)
         | cel::Value::Struct(_) => Err("the value of an expression has to be JSON".to_owned()),
     }
-}
-
-/// Text with expressions in `${…}`.
-#[derive(Debug)]
-pub(crate) struct Template(Vec<Part>);
-
-#[derive(Debug)]
-enum Part {
-    Text(String),
-    Value(Expression),
-}
-
-impl Template {
-    /// Compiles a template.
-    ///
-    /// The error is a sentence.
-    pub(crate) fn compile(text: &str) -> Result<Self, String> {
-        let mut parts = Vec::new();
-        let mut rest = text;
-        while let Some((before, after)) = rest.split_once("${") {
-            if !before.is_empty() {
-                parts.push(Part::Text(before.to_owned()));
-            }
-            let end = closing_brace(after)
-                .ok_or_else(|| format!("a \"${{\" is not closed in {text:?}"))?;
-            let (inner, tail) = after.split_at(end);
-            parts.push(Part::Value(Expression::compile(inner)?));
-            rest = tail.strip_prefix('}').unwrap_or(tail);
-        }
-        if !rest.is_empty() {
-            parts.push(Part::Text(rest.to_owned()));
-        }
-        Ok(Self(parts))
-    }
-
-    /// The text with values in it. An empty value counts as missing: an identifier without its
-    /// distinguishing part would be that of every other item, too.
-    pub(crate) fn render(&self, scope: &Scope<'_>) -> Result<String, Failure> {
-        let mut text = String::new();
-        for part in &self.0 {
-            match part {
-                Part::Text(literal) => text.push_str(literal),
-                Part::Value(expression) => match expression.evaluate(scope)? {
-                    Value::String(value) if value.is_empty() => {
-                        return Err(Failure::Missing("a part of the template".to_owned()));
-                    }
-                    Value::String(value) => text.push_str(&value),
-                    value @ (Value::Number(_) | Value::Bool(_)) => {
-                        text.push_str(&value.to_string());
-                    }
-                    Value::Null | Value::Array(_) | Value::Object(_) => {
-                        return Err(Failure::Failed(
-                            "a template holds texts, numbers and booleans only".to_owned(),
-                        ));
-                    }
-                },
-            }
-        }
-        Ok(text)
-    }
-}
-
-/// Where the brace that ends an expression stands; braces in it and quotes are skipped.
-fn closing_brace(text: &str) -> Option<usize> {
-    let mut depth = 0_usize;
-    let mut quote = None;
-    let mut escaped = false;
-    for (index, c) in text.char_indices() {
-        match (quote, c) {
-            _ if escaped => escaped = false,
-            (Some(_), '\\') => escaped = true,
-            (Some(open), _) if open == c => quote = None,
-            (Some(_), _) => {}
-            (None, '"' | '\'') => quote = Some(c),
-            (None, '{') => depth += 1,
-            (None, '}') if depth == 0 => return Some(index),
-            (None, '}') => depth -= 1,
-            (None, _) => {}
-        }
-    }
-    None
 }
 
 #[cfg(test)]

@@ -11,6 +11,7 @@ mod dead_letter;
 mod expression;
 mod mapper;
 mod mapping_file;
+mod mapping_test;
 mod model_check;
 mod pipeline;
 mod preview;
@@ -29,8 +30,9 @@ pub use mapping_file::{
     MappingTest, ModelCheckMode, ModelCheckSetting, MqttSource, OnMissing, Preset, PresetMap,
     Secret, Source,
 };
+pub use mapping_test::{TestOutcome, run_tests};
 pub use model_check::{ModelCheck, ModelChecking, ModelProblem};
 pub use pipeline::{Item, Pipeline, Settled};
 pub use preview::{Preview, PreviewCounts};
-pub use sink::{Delivery, Rejection, Sink, SinkError, StateWrite};
+pub use sink::{Delivery, Rejection, Remembered, Sink, SinkError, StateWrite};
 pub use sink_http::HttpSink;

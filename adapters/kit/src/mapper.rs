@@ -4,6 +4,7 @@ mod compiled;
 mod observed_at;
 
 use std::collections::BTreeMap;
+use std::fmt::Write;
 
 use bytes::Bytes;
 use musubi_context::Context;
@@ -64,10 +65,15 @@ pub struct Note {
 
 /// The compiled filters and entities of a mapping file.
 ///
-/// An attribute's bare string is a path (`m.object.laeq`) or an expression in CEL; what both see
-/// and how numbers behave is told in `docs/mapping-files.md` and checked by the tests of this
-/// crate. A value that is null or not there is missing, and `on_missing` decides. A value
-/// outside its range is never written: it counts as missing.
+/// A text is a path (`m.object.laeq`, or `/object/laeq` into the message) or an expression in
+/// CEL, which sees `m` (the message), `topic`, `device` and `arrival`, and has `round(x, digits)`,
+/// `clamp(x, low, high)` and `parse_time(text, format, timezone)` beside its own functions. An
+/// expression that holds a float literal or divides computes with floats, integers of the JSON
+/// included; `int(m.a / m.b)` divides integers.
+///
+/// A value that is null or not there is missing, and `on_missing` decides. A value that is of
+/// the wrong kind or outside its range is never written: `error` refuses the item, and otherwise
+/// the attribute stays as it is.
 #[derive(Debug)]
 pub struct Mapper {
     filters: Vec<(Expression, usize)>,
@@ -148,7 +154,8 @@ impl Mapper {
         for (place, entity) in self.entities.iter().enumerate() {
             let Some(dedup) = &entity.dedup else { continue };
             let value = dedup.evaluate(&scope).ok()?;
-            key.push_str(&format!("{place}:{value};"));
+            // Writing to a String does not fail.
+            let _ = write!(key, "{place}:{value};");
         }
         (!key.is_empty()).then_some(key)
     }

@@ -59,5 +59,21 @@ impl ModelChecking {
 
 /// The last segment of an expanded name: what people call it.
 pub(crate) fn short_name(iri: &str) -> &str {
-    iri.rsplit(['/', '#']).next().filter(|name| !name.is_empty()).unwrap_or(iri)
+    let separators: &[char] = if iri.starts_with("urn:") { &['/', '#', ':'] } else { &['/', '#'] };
+    iri.rsplit(separators).next().filter(|name| !name.is_empty()).unwrap_or(iri)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_name_is_shown_by_its_last_segment() {
+        let check = |iri: &str, expected: &str| assert_eq!(short_name(iri), expected);
+        check("https://smartdatamodels.org/dataModel.Transportation/status", "status");
+        check("https://example.org/ns#status", "status");
+        check("urn:musubi:ns:EvacuationShelter", "EvacuationShelter");
+        check("https://example.org:80/a:b", "a:b");
+        check("https://example.org/", "https://example.org/");
+    }
 }

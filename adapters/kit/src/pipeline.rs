@@ -2,6 +2,7 @@
 
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
+use std::time::Duration;
 
 use bytes::Bytes;
 use musubi_model::{Clock, Entity, EntityFragment, EntityId, Overwrite, Tenant, Timestamp};
@@ -97,6 +98,7 @@ impl Pipeline {
     /// every write is idempotent.
     pub async fn run(&self, tenant: &Tenant, items: Vec<Item>) -> Result<Vec<Settled>, SinkError> {
         let mut settled: Vec<Settled> = vec![Settled::Unchanged; items.len()];
+        let newest = items.iter().map(|item| item.arrival).max();
         let steps = items.into_iter().enumerate();
         let mut waiting: Vec<Step> = steps.map(|(index, item)| Step { index, item }).collect();
         // A refused item changes what later items of the same entities were compared with, so
@@ -104,7 +106,7 @@ impl Pipeline {
         while !waiting.is_empty() {
             waiting = self.round(tenant, waiting, &mut settled).await?;
         }
-        self.count(&settled);
+        self.count(&settled, newest);
         Ok(settled)
     }
 
@@ -131,7 +133,8 @@ impl Pipeline {
                     preview.model_problem(id.as_str(), problem);
                 }
                 let found = current.get(&id).map(|entity| &**entity);
-                preview.entity(&item.origin, found, fragment, &self.filter, now);
+                let filtered = self.filter.filter(found, fragment, now);
+                preview.entity(&item.origin, &id, found, filtered);
             }
         }
         Ok(())
@@ -261,11 +264,8 @@ impl Pipeline {
             deliveries.iter().map(|delivery| delivery.entities.len()).collect();
         let results = self.sink.write(tenant, self.counters.adapter(), deliveries).await?;
         if results.len() != positions.len() {
-            let reason = format!(
-                "{} deliveries were given and {} answered",
-                positions.len(),
-                results.len()
-            );
+            let reason =
+                format!("{} deliveries were given and {} answered", positions.len(), results.len());
             return Err(SinkError { reason });
         }
         let mut refused = Vec::new();
@@ -295,7 +295,10 @@ impl Pipeline {
         }
     }
 
-    fn count(&self, settled: &[Settled]) {
+    fn count(&self, settled: &[Settled], newest: Option<Timestamp>) {
+        if let Some(arrival) = newest {
+            self.counters.lag_seconds(seconds_between(arrival, self.clock.now()));
+        }
         let unchanged = settled.iter().filter(|one| **one == Settled::Unchanged).count();
         let dead = settled.iter().filter(|one| matches!(one, Settled::Dead(_))).count();
         self.counters.unchanged(unchanged);
@@ -309,6 +312,12 @@ fn written(item: &Item) -> Settled {
         Some(letter) if item.entities.is_empty() => Settled::Dead(letter.reason.clone()),
         Some(_) | None => Settled::Written,
     }
+}
+
+/// From one time to a later one, in seconds; 0 if it is not later.
+fn seconds_between(from: Timestamp, to: Timestamp) -> f64 {
+    let micros = to.as_micros().saturating_sub(from.as_micros());
+    Duration::from_micros(u64::try_from(micros).unwrap_or(0)).as_secs_f64()
 }
 
 fn set(settled: &mut [Settled], index: usize, result: Settled) {

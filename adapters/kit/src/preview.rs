@@ -4,11 +4,11 @@ use std::collections::BTreeMap;
 use std::fmt::Write;
 
 use musubi_model::{
-    AttrName, Entity, EntityFragment, FragmentValue, InstanceFragment, Patch, Tenant, Timestamp,
+    AttrName, Entity, EntityFragment, EntityId, FragmentValue, InstanceFragment, Patch, Tenant,
 };
 
 use crate::model_check::short_name;
-use crate::{ChangeFilter, Filtered, ModelProblem, Skip};
+use crate::{Filtered, ModelProblem, Skip};
 
 /// The longest value shown, in characters.
 const MAX_SHOWN: usize = 120;
@@ -66,17 +66,16 @@ impl Preview {
         Self { adapter: adapter.to_owned(), tenant: tenant.clone(), ..Self::default() }
     }
 
-    /// Adds what an input became, beside the entity as the broker has it.
+    /// Adds what is to be written of an entity that an input became, beside the entity as the
+    /// broker has it.
     pub fn entity(
         &mut self,
         origin: &str,
+        id: &EntityId,
         current: Option<&Entity>,
-        fragment: EntityFragment,
-        filter: &ChangeFilter,
-        now: Timestamp,
+        filtered: Filtered,
     ) {
-        let id = fragment.id.as_ref().map_or_else(String::new, ToString::to_string);
-        let (fate, lines) = match (filter.filter(current, fragment, now), current) {
+        let (fate, lines) = match (filtered, current) {
             (Filtered::Write(written), None) => (Fate::Create, differences(None, &written)),
             (Filtered::Write(written), Some(found)) => {
                 (Fate::Update, differences(Some(found), &written))
@@ -84,7 +83,8 @@ impl Preview {
             (Filtered::Unchanged, _) => (Fate::Unchanged, Vec::new()),
             (Filtered::Late, _) => (Fate::Late, Vec::new()),
         };
-        self.entries.push(Entry { origin: origin.to_owned(), id, fate, lines });
+        let (origin, id) = (origin.to_owned(), id.to_string());
+        self.entries.push(Entry { origin, id, fate, lines });
     }
 
     /// Adds an input that would not be used.

@@ -29,6 +29,9 @@ pub struct StateWrite {
     pub value: Option<Arc<[u8]>>,
 }
 
+/// What an adapter remembers: key and value.
+pub type Remembered = (String, Arc<[u8]>);
+
 /// Why the broker did not take a delivery, and never will.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{reason}")]
@@ -84,5 +87,5 @@ pub trait Sink: Send + Sync + std::fmt::Debug {
         tenant: &'a Tenant,
         adapter: &'a str,
         prefix: &'a str,
-    ) -> BoxFuture<'a, Result<Vec<(String, Arc<[u8]>)>, SinkError>>;
+    ) -> BoxFuture<'a, Result<Vec<Remembered>, SinkError>>;
 }

@@ -26,6 +26,8 @@ use url::Url;
 use crate::{Delivery, Rejection, Sink, SinkError};
 use journal::Journal;
 
+pub(crate) use json::fragment as fragment_json;
+
 /// Entities in one upsert.
 const MAX_BATCH: usize = 200;
 /// Entities asked for in one query by id: keeps the address below a few thousand bytes.
@@ -103,8 +105,7 @@ impl HttpSink {
                 .map_err(|_| SinkError { reason: format!("{tenant} is no header value") })?;
             headers.insert(TENANT, value);
         }
-        let request =
-            Request { method, url, headers, body, timeout: TIMEOUT, max_body: MAX_BODY };
+        let request = Request { method, url, headers, body, timeout: TIMEOUT, max_body: MAX_BODY };
         let sent = self.client.send(request).await;
         sent.map_err(|error| SinkError { reason: error.to_string() })
     }
@@ -180,10 +181,7 @@ impl HttpSink {
             |error: String| SinkError { reason: format!("an answer cannot be read: {error}") };
         let body: Value = serde_json::from_slice(&response.body)
             .map_err(|error| unreadable(error.to_string()))?;
-        let items = match body {
-            Value::Array(items) => items,
-            single => vec![single],
-        };
+        let items = if let Value::Array(items) = body { items } else { vec![body] };
         let now = self.clock.now();
         items
             .into_iter()
@@ -280,8 +278,7 @@ impl Sink for HttpSink {
             while !rest.is_empty() {
                 let (batch, after) = rest.split_at(batch_end(rest));
                 let written = self.write_batch(tenant, batch).await?;
-                for (delivery, _) in
-                    batch.iter().zip(&written).filter(|(_, result)| result.is_ok())
+                for (delivery, _) in batch.iter().zip(&written).filter(|(_, result)| result.is_ok())
                 {
                     for fragment in &delivery.entities {
                         self.delete_nulls(tenant, fragment).await?;

@@ -77,12 +77,12 @@ impl Entities {
     }
 
     fn put(&mut self, entity: Arc<Entity>) {
-        match self.places.get(&entity.id).and_then(|place| self.list.get_mut(*place)) {
-            Some(slot) => *slot = entity,
-            None => {
-                self.places.insert(entity.id.clone(), self.list.len());
-                self.list.push(entity);
-            }
+        let place = self.places.get(&entity.id);
+        if let Some(slot) = place.and_then(|place| self.list.get_mut(*place)) {
+            *slot = entity;
+        } else {
+            self.places.insert(entity.id.clone(), self.list.len());
+            self.list.push(entity);
         }
     }
 }
@@ -207,9 +207,7 @@ impl Kept {
         let known = || self.tenants.get(tenant).and_then(|entities| entities.get(&id));
         let mut entity = match changed.get(&id).or_else(known) {
             None => Entity::create(fragment, now),
-            Some(entity) => {
-                entity.append(fragment, Overwrite::Yes, now).map(|(entity, _)| entity)
-            }
+            Some(entity) => entity.append(fragment, Overwrite::Yes, now).map(|(entity, _)| entity),
         }
         .map_err(|error| reject(error.to_string()))?;
         for (name, which) in deleted {

@@ -2,7 +2,7 @@
 
 use musubi_adapter_kit::Encoding;
 
-/// The text of a file, and whether bytes in it stood for nothing.
+/// The text of a file; without a text, a sentence that says where the bytes are of no encoding.
 pub(crate) fn decode(bytes: &[u8], encoding: Encoding) -> Result<String, String> {
     let bare = bytes.strip_prefix(b"\xEF\xBB\xBF").unwrap_or(bytes);
     let utf8 = std::str::from_utf8(bare);

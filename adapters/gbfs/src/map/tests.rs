@@ -32,7 +32,7 @@ fn status(bikes: Option<u64>, docks: Option<u64>) -> Status {
 fn origin() -> Origin {
     Origin {
         system: System {
-            system_id: "town".to_owned(),
+            id: "town".to_owned(),
             language: Some("ja".to_owned()),
             name: Some(Text::Plain("まちの自転車".to_owned())),
             operator: Some(Text::Plain("Town".to_owned())),
@@ -41,16 +41,16 @@ fn origin() -> Origin {
             ..System::default()
         },
         attribution: Some("Town, CC BY 4.0".to_owned()),
-        source: "https://example.org/gbfs.json".to_owned(),
+        source: Some("https://example.org/gbfs.json".to_owned()),
     }
 }
 
 fn mapped(station: &Station, status: &Status) -> BTreeMap<String, (AttributeType, Value, bool)> {
     let mapper = StationMapper::new().unwrap();
     let (stations, statuses) = ([station.clone()], [status.clone()]);
-    let mapped = mapper.map(&origin(), &stations, &statuses);
-    assert_eq!(mapped.problems, []);
-    let entity = &mapped.stations[0].entity;
+    let result = mapper.map(&origin(), &stations, &statuses);
+    assert_eq!(result.problems, []);
+    let entity = &result.stations[0].entity;
     let attributes = entity.attributes.iter().map(|attribute| {
         let instance = &attribute.instances[0];
         let Some(FragmentValue::Typed(value)) = &instance.value else { panic!("{attribute:?}") };
@@ -60,6 +60,7 @@ fn mapped(station: &Station, status: &Status) -> BTreeMap<String, (AttributeType
     attributes.collect()
 }
 
+const OWN: &str = "urn:musubi:ns:";
 const SDM: &str = "https://smartdatamodels.org/dataModel.Transportation/";
 
 #[test]
@@ -82,20 +83,20 @@ fn a_station_becomes_an_entity_field_by_field() {
     check("https://smartdatamodels.org/name", property, json!("駅前"), false);
     let address = json!({ "streetAddress": "本町1-1", "postalCode": "100-0001" });
     check("https://smartdatamodels.org/address", property, address, false);
-    check("https://smartdatamodels.org/provider", property, json!("Town"), false);
-    check("https://smartdatamodels.org/dataProvider", property, json!("まちの自転車"), false);
-    check("https://smartdatamodels.org/license", property, json!("CC-BY-4.0"), false);
-    check(&format!("{SDM}attribution"), property, json!("Town, CC BY 4.0"), false);
-    check(&format!("{SDM}stationCode"), property, json!("00010001"), false);
+    check("https://smartdatamodels.org/dataProvider", property, json!("Town"), false);
+    check(&format!("{OWN}agencyName"), property, json!("まちの自転車"), false);
+    check(&format!("{OWN}license"), property, json!("CC-BY-4.0"), false);
+    check(&format!("{OWN}attribution"), property, json!("Town, CC BY 4.0"), false);
+    check(&format!("{OWN}stationCode"), property, json!("00010001"), false);
     check(&format!("{SDM}totalSlotNumber"), property, json!(20), false);
     check(&format!("{SDM}availableBikeNumber"), property, json!(5), true);
     check(&format!("{SDM}freeSlotNumber"), property, json!(12), true);
     check(&format!("{SDM}outOfServiceSlotNumber"), property, json!(1), true);
-    check(&format!("{SDM}disabledBikeNumber"), property, json!(2), true);
-    check(&format!("{SDM}isRenting"), property, json!(true), true);
-    check(&format!("{SDM}status"), property, json!("working"), true);
+    check(&format!("{OWN}disabledBikeNumber"), property, json!(2), true);
+    check(&format!("{OWN}isRenting"), property, json!(true), true);
+    check("https://smartdatamodels.org/status", property, json!("working"), true);
     let types = json!([{ "vehicle_type_id": "a", "count": 5 }]);
-    check(&format!("{SDM}vehicleTypesAvailable"), AttributeType::JsonProperty, types, true);
+    check(&format!("{OWN}vehicleTypesAvailable"), AttributeType::JsonProperty, types, true);
 }
 
 #[test]
@@ -103,8 +104,8 @@ fn the_id_holds_system_and_station_and_is_always_one() {
     let mapper = StationMapper::new().unwrap();
     let check = |id: &str, expected: &str| {
         let stations = [Station { id: id.to_owned(), ..station() }];
-        let mapped = mapper.map(&origin(), &stations, &[]);
-        let id = mapped.stations[0].entity.id.as_ref().unwrap().to_string();
+        let result = mapper.map(&origin(), &stations, &[]);
+        let id = result.stations[0].entity.id.as_ref().unwrap().to_string();
         assert_eq!(id, format!("urn:ngsi-ld:BikeHireDockingStation:town:{expected}"));
     };
     check("00010001", "00010001");
@@ -117,7 +118,11 @@ fn the_id_holds_system_and_station_and_is_always_one() {
 #[test]
 fn the_status_follows_the_rule() {
     let check = |bikes: Option<u64>, docks: Option<u64>, expected: Option<&str>| {
-        assert_eq!(station_status(&status(bikes, docks), Some(20)), expected, "{bikes:?} {docks:?}");
+        assert_eq!(
+            station_status(&status(bikes, docks), Some(20)),
+            expected,
+            "{bikes:?} {docks:?}"
+        );
     };
     check(Some(0), Some(20), Some("empty"));
     check(Some(20), Some(0), Some("full"));
@@ -162,7 +167,10 @@ fn a_name_in_several_languages_is_a_language_property() {
     let station = Station { name: Some(Text::Localized(texts)), ..station() };
     let found = mapped(&station, &status(Some(5), Some(5)));
     let (kind, value, _) = &found["https://smartdatamodels.org/name"];
-    assert_eq!((*kind, value), (AttributeType::LanguageProperty, &json!({ "ja": "駅前", "en": "Station" })));
+    assert_eq!(
+        (*kind, value),
+        (AttributeType::LanguageProperty, &json!({ "ja": "駅前", "en": "Station" }))
+    );
     assert_eq!(found[&format!("{SDM}stationName")].1, json!("駅前"));
 }
 
@@ -171,10 +179,10 @@ fn what_does_not_fit_together_is_a_problem() {
     let mapper = StationMapper::new().unwrap();
     let stations = [station()];
     let statuses = [Status { id: "unknown".to_owned(), ..Status::default() }];
-    let mapped = mapper.map(&origin(), &stations, &statuses);
-    assert_eq!(mapped.stations.len(), 1);
+    let result = mapper.map(&origin(), &stations, &statuses);
+    assert_eq!(result.stations.len(), 1);
     let problems: Vec<(&str, bool)> =
-        mapped.problems.iter().map(|problem| (problem.item.as_str(), problem.fatal)).collect();
+        result.problems.iter().map(|problem| (problem.item.as_str(), problem.fatal)).collect();
     assert_eq!(problems, [("00010001", false), ("unknown", true)]);
 }
 
@@ -182,7 +190,7 @@ fn what_does_not_fit_together_is_a_problem() {
 fn an_outline_that_is_no_geometry_is_left_out() {
     let with = |area: Value| {
         let station = Station { area: Some(area), ..station() };
-        mapped(&station, &status(Some(5), Some(5))).contains_key(&format!("{SDM}stationArea"))
+        mapped(&station, &status(Some(5), Some(5))).contains_key(&format!("{OWN}stationArea"))
     };
     assert!(with(json!({ "type": "MultiPolygon", "coordinates":
         [[[[139.0, 35.0], [139.1, 35.0], [139.1, 35.1], [139.0, 35.0]]]] })));

@@ -8,17 +8,24 @@ fn read<T>(read: fn(&[u8]) -> Result<Document<T>, Unreadable>, file: &Value) -> 
     read(file.to_string().as_bytes()).unwrap()
 }
 
-fn stations_of(items: Value) -> Document<Vec<Station>> {
-    read(stations, &json!({ "last_updated": 1_700_000_000, "ttl": 60, "data": { "stations": items } }))
+fn stations_of(items: &Value) -> Document<Vec<Station>> {
+    read(
+        stations,
+        &json!({ "last_updated": 1_700_000_000, "ttl": 60, "data": { "stations": items } }),
+    )
 }
 
-fn statuses_of(items: Value) -> Document<Vec<Status>> {
-    read(statuses, &json!({ "last_updated": 1_700_000_000, "ttl": 60, "data": { "stations": items } }))
+fn statuses_of(items: &Value) -> Document<Vec<Status>> {
+    read(
+        statuses,
+        &json!({ "last_updated": 1_700_000_000, "ttl": 60, "data": { "stations": items } }),
+    )
 }
 
 #[test]
 fn discovery_reads_every_version_and_chooses_a_language() {
-    let feeds = |base: &str| json!({ "feeds": [{ "name": "station_status", "url": format!("{base}/s") }] });
+    let feeds =
+        |base: &str| json!({ "feeds": [{ "name": "station_status", "url": format!("{base}/s") }] });
     let version_2 = json!({ "version": "2.3", "data": { "ja": feeds("ja"), "en": feeds("en") } });
     let version_3 = json!({ "version": "3.0", "data": feeds("all") });
     let check = |file: &Value, language: Option<&str>, expected: &str| {
@@ -73,7 +80,7 @@ fn numbers_booleans_and_names_of_every_version_are_read() {
         "is_returning": "false", "last_reported": 1_700_000_000_000_i64
     }]);
     for items in [version_1, version_3, texts] {
-        let read = statuses_of(items);
+        let read = statuses_of(&items);
         assert_eq!(read.problems, []);
         let expected = Status {
             id: "7".to_owned(),
@@ -92,7 +99,7 @@ fn numbers_booleans_and_names_of_every_version_are_read() {
 
 #[test]
 fn a_broken_item_costs_itself_and_no_other() {
-    let read = stations_of(json!([
+    let read = stations_of(&json!([
         { "station_id": "00010001", "name": "駅前", "lat": 35.6, "lon": 139.7 },
         { "name": "no id", "lat": 35.6, "lon": 139.7 },
         { "station_id": "", "lat": 35.6, "lon": 139.7 },
@@ -122,13 +129,12 @@ fn a_broken_item_costs_itself_and_no_other() {
 
 #[test]
 fn a_bad_member_costs_itself_and_not_the_station() {
-    let read = statuses_of(json!([{
+    let read = statuses_of(&json!([{
         "station_id": "1", "num_bikes_available": -1, "num_docks_available": 999_999,
         "is_installed": 2, "is_renting": "perhaps", "last_reported": 86_400
     }]));
     assert_eq!(read.data, [Status { id: "1".to_owned(), ..Status::default() }]);
-    let reasons: Vec<&str> =
-        read.problems.iter().map(|problem| problem.reason.as_str()).collect();
+    let reasons: Vec<&str> = read.problems.iter().map(|problem| problem.reason.as_str()).collect();
     assert_eq!(reasons.len(), 4, "{reasons:?}");
     assert!(read.problems.iter().all(|problem| !problem.fatal));
 }
@@ -138,7 +144,7 @@ fn capacity_has_many_forms() {
     let check = |members: Value, expected: Option<u64>| {
         let mut item = json!({ "station_id": "1", "lat": 35.6, "lon": 139.7 });
         item.as_object_mut().unwrap().extend(members.as_object().unwrap().clone());
-        assert_eq!(stations_of(json!([item])).data[0].capacity, expected, "{members}");
+        assert_eq!(stations_of(&json!([item])).data[0].capacity, expected, "{members}");
     };
     check(json!({ "capacity": 17 }), Some(17));
     check(json!({ "capacity": 17, "vehicle_capacity": 3 }), Some(17));
@@ -166,11 +172,11 @@ fn capacity_has_many_forms() {
 
 #[test]
 fn texts_come_in_one_language_or_several() {
-    let read = stations_of(json!([{
+    let read = stations_of(&json!([{
         "station_id": "1", "lat": 35.6, "lon": 139.7,
         "name": [{ "text": "駅前", "language": "ja" }, { "text": "Station", "language": "en" }],
         "rental_uris": { "ios": "https://i.example", "web": "https://w.example" },
-        "post_code": 1000001
+        "post_code": 1_000_001
     }]));
     let station = &read.data[0];
     let name = station.name.as_ref().unwrap();
@@ -188,7 +194,7 @@ fn the_system_is_named_and_its_licence_kept() {
         "attribution_organization_name": [{ "text": "Town", "language": "en" }]
     } });
     let read = read(system, &file);
-    assert_eq!(read.data.system_id, "town");
+    assert_eq!(read.data.id, "town");
     assert_eq!(read.data.language.as_deref(), Some("ja"));
     assert_eq!(read.data.license.as_deref(), Some("CC-BY-4.0"));
     assert_eq!(read.data.attribution.as_deref(), Some("Town"));
@@ -197,7 +203,7 @@ fn the_system_is_named_and_its_licence_kept() {
 
 #[test]
 fn the_header_says_when_and_how_long() {
-    let read = statuses_of(json!([]));
+    let read = statuses_of(&json!([]));
     assert_eq!(read.last_updated, Some("2023-11-14T22:13:20Z".parse().unwrap()));
     assert_eq!(read.ttl, 60);
     let odd = json!({ "last_updated": "soon", "ttl": -1, "data": { "stations": [] } });

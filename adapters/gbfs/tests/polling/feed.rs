@@ -3,10 +3,10 @@
 
 use std::sync::Arc;
 
+use crate::support::{FeedServer, Town, fixtures, id, value};
 use axum::http::StatusCode;
 use musubi_model::Tenant;
 use serde_json::{Value, json};
-use crate::support::{FeedServer, Town, fixtures, id, value};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
@@ -15,6 +15,14 @@ const NOW: i64 = 1_700_000_030;
 async fn fixture(tasks: &mut JoinSet<()>) -> (Town, FeedServer, String) {
     let (server, url) = FeedServer::serve(&fixtures(), tasks).await;
     (Town::at(NOW), server, url)
+}
+
+#[tokio::test]
+async fn a_feed_that_was_never_there_is_told_too() {
+    let town = Town::at(NOW);
+    let adapter = town.adapter("no/such/folder", "").unwrap();
+    assert!(adapter.run_once().await.is_err());
+    assert_eq!(value(&town.feed().unwrap(), "feedStatus"), Some(json!("unavailable")));
 }
 
 /// The status file with one member of one station changed, and a new `last_updated`.
@@ -29,13 +37,16 @@ fn changed(server: &FeedServer, at: i64, station: usize, member: &str, to: &Valu
 async fn the_first_poll_writes_the_usable_stations_and_counts_the_rest() {
     let mut tasks = JoinSet::new();
     let (town, _server, url) = fixture(&mut tasks).await;
-    let adapter = town.adapter(&url, "[map]\npreset = \"gbfs-stations\"\nattribution = \"合成市\"\n");
+    let adapter =
+        town.adapter(&url, "[map]\npreset = \"gbfs-stations\"\nattribution = \"合成市\"\n");
     let adapter = adapter.unwrap();
     Arc::clone(&adapter).run_once().await.unwrap();
     let stations = town.stations(&Tenant::default());
     let seen: Vec<(String, Option<Value>, Option<Value>)> = stations
         .iter()
-        .map(|station| (station.id.to_string(), value(station, "status"), value(station, "totalSlotNumber")))
+        .map(|station| {
+            (station.id.to_string(), value(station, "status"), value(station, "totalSlotNumber"))
+        })
         .collect();
     let expected = |code: &str, status: &str, slots: u64| {
         let id = id(&format!("BikeHireDockingStation:synthetic-town:{code}")).to_string();
@@ -55,7 +66,7 @@ async fn the_first_poll_writes_the_usable_stations_and_counts_the_rest() {
         status["skipped"],
         json!({ "bad_id": 1, "bad_position": 1, "bad_time": 1, "duplicate": 1, "missing": 2 })
     );
-    assert_eq!(value(&town.feed("synthetic-town").unwrap(), "feedStatus"), Some(json!("ok")));
+    assert_eq!(value(&town.feed().unwrap(), "feedStatus"), Some(json!("ok")));
 }
 
 #[tokio::test]
@@ -138,10 +149,15 @@ async fn a_file_that_was_not_modified_is_not_sent_again() {
     assert_eq!(second, [("/station_status.json".to_owned(), StatusCode::NOT_MODIFIED)]);
     town.clock.advance(120);
     adapter.run_once().await.unwrap();
-    let third: Vec<String> = server.requests().split_off(5).into_iter().map(|(path, status)| {
-        assert_eq!(status, StatusCode::NOT_MODIFIED);
-        path
-    }).collect();
+    let third: Vec<String> = server
+        .requests()
+        .split_off(5)
+        .into_iter()
+        .map(|(path, status)| {
+            assert_eq!(status, StatusCode::NOT_MODIFIED);
+            path
+        })
+        .collect();
     assert_eq!(third, ["/gbfs.json", "/station_information.json", "/station_status.json"]);
     assert_eq!(town.sink.written_entities(), 4);
 }
@@ -159,13 +175,13 @@ async fn a_feed_that_is_html_changes_nothing_and_is_told() {
     assert!(error.to_string().contains("station_status.json"), "{error}");
     assert!(error.to_string().contains("<html>"), "{error}");
     assert_eq!(town.stations(&Tenant::default()), before);
-    let feed = town.feed("synthetic-town").unwrap();
+    let feed = town.feed().unwrap();
     assert_eq!(value(&feed, "feedStatus"), Some(json!("unavailable")));
     assert_eq!(adapter.status()["feedStatus"], "unavailable");
     // And back again.
     server.set("station_status", StatusCode::OK, &good);
     adapter.run_once().await.unwrap();
-    let feed = town.feed("synthetic-town").unwrap();
+    let feed = town.feed().unwrap();
     assert_eq!(value(&feed, "feedStatus"), Some(json!("ok")));
 }
 
@@ -257,11 +273,12 @@ async fn a_stale_feed_is_told_and_deletes_nothing() {
     Arc::clone(&adapter).run_once().await.unwrap();
     town.clock.advance(600);
     Arc::clone(&adapter).run_once().await.unwrap();
-    let feed = town.feed("synthetic-town").unwrap();
+    let feed = town.feed().unwrap();
     assert_eq!(value(&feed, "feedStatus"), Some(json!("stale")));
-    assert_eq!(value(&feed, "feedLastUpdated"), Some(json!("2023-11-14T22:13:20Z")));
     assert_eq!(town.stations(&Tenant::default()).len(), 3);
-    assert_eq!(adapter.status()["feedAgeSeconds"], json!(630.0));
+    let status = adapter.status();
+    assert_eq!(status["feedAgeSeconds"], json!(630.0));
+    assert_eq!(status["feedLastUpdated"], "2023-11-14T22:13:20Z");
 }
 
 #[tokio::test]

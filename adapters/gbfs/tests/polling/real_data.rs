@@ -4,9 +4,9 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use crate::support::{FeedServer, Town, id, real_data, value};
 use musubi_model::Tenant;
 use serde_json::{Value, json};
-use crate::support::{FeedServer, Town, id, real_data, value};
 use tokio::task::JoinSet;
 
 const TOKYO: &str = "docomo-cycle-tokyo-2023-01";
@@ -35,7 +35,8 @@ async fn tokyo_is_written_once_and_an_unchanged_second_poll_writes_nothing() {
     let counts = by_status(&town, &tenant);
     assert!(counts.get("outOfService").copied().unwrap_or(0) < 20, "{counts:?}");
     assert!(counts.get("empty").copied().unwrap_or(0) > 100, "{counts:?}");
-    let first = town.sink.entity(&tenant, &id("BikeHireDockingStation:docomo-cycle-tokyo:00010001"));
+    let first =
+        town.sink.entity(&tenant, &id("BikeHireDockingStation:docomo-cycle-tokyo:00010001"));
     assert_eq!(value(&first.unwrap(), "totalSlotNumber"), Some(json!(17)));
     let (writes, entities) = (town.sink.write_calls(), town.sink.written_entities());
     town.clock.advance(60);

@@ -52,8 +52,9 @@ impl Town {
         entities
     }
 
-    pub(crate) fn feed(&self, system: &str) -> Option<Arc<Entity>> {
-        self.sink.entity(&Tenant::default(), &id(&format!("GbfsFeed:{system}")))
+    /// The entity of the feed of the adapter "town".
+    pub(crate) fn feed(&self) -> Option<Arc<Entity>> {
+        self.sink.entity(&Tenant::default(), &id("AdapterFeed:town"))
     }
 }
 
@@ -63,9 +64,10 @@ pub(crate) fn id(rest: &str) -> EntityId {
 
 /// The value of an attribute, by the end of its name.
 pub(crate) fn value(entity: &Entity, term: &str) -> Option<Value> {
-    let ending = format!("/{term}");
-    let found =
-        entity.attributes.iter().find(|attribute| attribute.name.as_str().ends_with(&ending))?;
+    let found = entity
+        .attributes
+        .iter()
+        .find(|attribute| attribute.name.as_str().rsplit(['/', ':']).next() == Some(term))?;
     Some(found.instances[0].value.json.to_value())
 }
 

@@ -102,16 +102,14 @@ fn an_ignored_attribute_is_written_only_along_with_another() {
     let filter = ChangeFilter::new(vec![name("rssi")], None);
     let alone = dock(vec![property("rssi", &json!(-80), Some(60))]);
     assert_eq!(filter.filter(Some(&stored()), alone, time(60)), Filtered::Unchanged);
-    let both = dock(vec![
-        property("rssi", &json!(-80), Some(60)),
-        property("bikes", &json!(5), Some(60)),
-    ]);
+    let both =
+        dock(vec![property("rssi", &json!(-80), Some(60)), property("bikes", &json!(5), Some(60))]);
     assert_eq!(written(&filter.filter(Some(&stored()), both, time(60))), ["rssi", "bikes"]);
 }
 
 #[test]
 fn after_the_heartbeat_what_was_observed_is_written_again() {
-    let filter = ChangeFilter::new(Vec::new(), Some(Duration::from_secs(900)));
+    let filter = ChangeFilter::new(Vec::new(), Some(Duration::from_mins(15)));
     let at = |seconds: i64| {
         let fragment = dock(vec![
             property("bikes", &json!(3), Some(seconds)),
@@ -151,4 +149,63 @@ fn a_new_type_is_a_change_of_its_own() {
     let mut fragment = dock(Vec::new());
     fragment.types.push("https://example.org/Other".parse().unwrap());
     assert_eq!(written(&filter.filter(Some(&stored()), fragment, time(0))), Vec::<&str>::new());
+}
+
+mod what_is_left_says_the_same {
+    use musubi_model::Overwrite;
+    use proptest::prelude::*;
+
+    use super::*;
+
+    /// Attributes of few names and values, so that many are the same.
+    fn attributes() -> impl Strategy<Value = Vec<AttributeFragment>> {
+        let one = (0..4_usize, 0..3_i64, proptest::option::of(0..2_i64));
+        proptest::collection::vec(one, 0..6).prop_map(|list| {
+            let mut attributes: Vec<AttributeFragment> = Vec::new();
+            for (term, value, unit) in list {
+                let mut attribute = property(&format!("a{term}"), &json!(value), Some(60));
+                attribute.instances[0].unit_code =
+                    unit.map_or(Patch::Keep, |unit| Patch::Set(format!("U{unit}").into()));
+                if attributes.iter().all(|other| other.name != attribute.name) {
+                    attributes.push(attribute);
+                }
+            }
+            attributes
+        })
+    }
+
+    /// Values and units by attribute, which is what a reader is told.
+    fn said(entity: &Entity) -> Vec<(String, String, Option<String>)> {
+        let mut said: Vec<_> = entity
+            .attributes
+            .iter()
+            .map(|attribute| {
+                let instance = &attribute.instances[0];
+                let json = instance.value.json.as_str().to_owned();
+                (attribute.name.to_string(), json, instance.unit_code().map(str::to_owned))
+            })
+            .collect();
+        said.sort();
+        said
+    }
+
+    proptest! {
+        #[test]
+        fn as_the_whole(before in attributes(), after in attributes()) {
+            let stored = Entity::create(dock(before), time(0)).unwrap();
+            let append = |fragment: EntityFragment| {
+                stored.append(fragment, Overwrite::Yes, time(60)).unwrap().0
+            };
+            let whole = append(dock(after.clone()));
+            match ChangeFilter::default().filter(Some(&stored), dock(after), time(60)) {
+                Filtered::Write(rest) => {
+                    prop_assert!(!rest.attributes.is_empty());
+                    prop_assert_ne!(said(&stored), said(&whole));
+                    prop_assert_eq!(said(&append(rest)), said(&whole));
+                }
+                Filtered::Unchanged => prop_assert_eq!(said(&stored), said(&whole)),
+                Filtered::Late => prop_assert!(false, "nothing here is late"),
+            }
+        }
+    }
 }

@@ -7,8 +7,21 @@ use jiff::tz::TimeZone;
 
 /// What CEL itself names, without the time functions, which this build has not.
 const STANDARD: [&str; 15] = [
-    "size", "contains", "startsWith", "endsWith", "matches", "int", "uint", "double", "string",
-    "bool", "bytes", "type", "dyn", "min", "max",
+    "size",
+    "contains",
+    "startsWith",
+    "endsWith",
+    "matches",
+    "int",
+    "uint",
+    "double",
+    "string",
+    "bool",
+    "bytes",
+    "type",
+    "dyn",
+    "min",
+    "max",
 ];
 
 const OWN: [&str; 3] = ["round", "clamp", "parse_time"];
@@ -44,20 +57,25 @@ fn wrong(function: &str, message: &str) -> ExecutionError {
 }
 
 fn number(function: &str, value: &Value) -> Result<f64, ExecutionError> {
-    let text = match value {
-        Value::Float(float) => return Ok(*float),
-        Value::Int(integer) => integer.to_string(),
-        Value::UInt(integer) => integer.to_string(),
-        other => return Err(wrong(function, &format!("{} is not a number", other.type_of()))),
-    };
-    text.parse().map_err(|_| wrong(function, "not a number"))
+    if let Value::Float(float) = value {
+        return Ok(*float);
+    }
+    let mut text = None;
+    if let Value::Int(integer) = value {
+        text = Some(integer.to_string());
+    }
+    if let Value::UInt(integer) = value {
+        text = Some(integer.to_string());
+    }
+    let number = text.and_then(|text| text.parse().ok());
+    number.ok_or_else(|| wrong(function, &format!("{} is not a number", value.type_of())))
 }
 
 fn text<'a>(function: &str, value: &'a Value) -> Result<&'a str, ExecutionError> {
-    match value {
-        Value::String(text) => Ok(text.as_str()),
-        other => Err(wrong(function, &format!("{} is not a text", other.type_of()))),
+    if let Value::String(text) = value {
+        return Ok(text.as_str());
     }
+    Err(wrong(function, &format!("{} is not a text", value.type_of())))
 }
 
 /// `round(x)`, `round(x, digits)`: half away from zero, with up to 12 digits after the point.

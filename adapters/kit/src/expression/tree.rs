@@ -56,8 +56,14 @@ pub(super) fn make_float(expression: &mut Expression) {
 }
 
 fn is_arithmetic(name: &str) -> bool {
-    [operators::ADD, operators::SUBSTRACT, operators::MULTIPLY, operators::DIVIDE, operators::NEGATE]
-        .contains(&name)
+    [
+        operators::ADD,
+        operators::SUBSTRACT,
+        operators::MULTIPLY,
+        operators::DIVIDE,
+        operators::NEGATE,
+    ]
+    .contains(&name)
 }
 
 fn to_float(literal: &mut LiteralValue) {

@@ -72,13 +72,11 @@ impl Compiled {
         let entity_type = context
             .entity_type(&entity.entity_type.text)
             .map_err(|error| file.error_at(&entity.entity_type, error.to_string()))?;
-        let optional = |text: &Option<Located>| {
-            text.as_ref().map(|text| expression(file, text)).transpose()
-        };
+        let optional =
+            |text: &Option<Located>| text.as_ref().map(|text| expression(file, text)).transpose();
         let timezone = entity.timezone.as_ref().map(|name| {
-            TimeZone::get(&name.text).map_err(|_| {
-                file.error_at(name, format!("there is no time zone {:?}", name.text))
-            })
+            TimeZone::get(&name.text)
+                .map_err(|_| file.error_at(name, format!("there is no time zone {:?}", name.text)))
         });
         let attributes = entity
             .attributes

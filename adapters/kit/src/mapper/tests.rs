@@ -52,7 +52,8 @@ fn typed(entity: &EntityFragment, term: &str) -> (AttributeType, Value) {
 
 #[test]
 fn an_item_becomes_an_entity_with_every_kind_of_attribute() {
-    let item = input(json!({ "port": 2, "laeq": 63, "time": "2024-05-01T12:00:00", "battery": 3.5 }));
+    let item =
+        input(json!({ "port": 2, "laeq": 63, "time": "2024-05-01T12:00:00", "battery": 3.5 }));
     let entities = mapper(NOISE).map(&item).unwrap();
     let entity = &entities[0];
     assert_eq!(entity.id.as_ref().unwrap().as_str(), "urn:ngsi-ld:Noise:d1");
@@ -119,8 +120,8 @@ fn a_filter_lets_pass_what_it_is_true_for() {
 fn an_id_that_is_none_refuses_the_item() {
     let mapper = mapper(&NOISE.replace("${topic.device}\"\nobserved", "${m.id}\"\nobserved"));
     for id in [json!(""), json!(null), json!("a b"), json!({})] {
-        let mapped = mapper.map(&input(json!({ "port": 2, "laeq": 1, "id": id })));
-        assert!(matches!(mapped, Err(Unmapped::Unusable { skip: Skip::BAD_ID, .. })), "{mapped:?}");
+        let result = mapper.map(&input(json!({ "port": 2, "laeq": 1, "id": id })));
+        assert!(matches!(result, Err(Unmapped::Unusable { skip: Skip::BAD_ID, .. })), "{result:?}");
     }
 }
 

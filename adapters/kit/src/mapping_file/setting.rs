@@ -5,19 +5,33 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use musubi_model::Tenant;
-use serde::de::{Deserializer, Error};
 use serde::Deserialize;
+use serde::de::{Deserializer, Error};
 
 /// `[decode]`: what turns bytes into items.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
-#[serde(deny_unknown_fields, default)]
+#[serde(from = "RawDecode")]
 pub struct Decode {
     /// The format; by default that of the source.
     pub format: Option<Format>,
     /// The character encoding of a text format.
     pub encoding: Encoding,
+}
+
+/// As it is written: with the key of presets, none of which is supported yet.
+#[derive(Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+struct RawDecode {
+    format: Option<Format>,
+    encoding: Encoding,
     #[serde(rename = "preset", deserialize_with = "no_decode_preset")]
     _preset: (),
+}
+
+impl From<RawDecode> for Decode {
+    fn from(raw: RawDecode) -> Self {
+        Self { format: raw.format, encoding: raw.encoding }
+    }
 }
 
 /// What the bytes are.
@@ -33,14 +47,14 @@ pub enum Format {
 /// How text is encoded.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
 pub enum Encoding {
-    /// UTF-8 if it is valid UTF-8, else Shift_JIS as Windows writes it.
+    /// UTF-8 if it is valid UTF-8, else `Shift_JIS` as Windows writes it.
     #[default]
     #[serde(rename = "auto")]
     Auto,
     /// UTF-8, with or without a byte order mark.
     #[serde(rename = "utf-8")]
     Utf8,
-    /// Shift_JIS as Windows writes it.
+    /// `Shift_JIS` as Windows writes it.
     #[serde(rename = "shift_jis")]
     ShiftJis,
 }
@@ -215,9 +229,8 @@ impl Secret {
 
 /// `"500ms"`, `"60s"`, `"15m"`, `"2h"` or `"1d"`.
 pub(super) fn parse_period(text: &str) -> Result<Duration, String> {
-    let refuse = || {
-        format!("a duration is written as in \"60s\", \"15m\" or \"2h\", and {text:?} is not")
-    };
+    let refuse =
+        || format!("a duration is written as in \"60s\", \"15m\" or \"2h\", and {text:?} is not");
     let digits = text.find(|c: char| !c.is_ascii_digit()).ok_or_else(refuse)?;
     let (number, unit) = text.split_at(digits);
     let number: u64 = number.parse().map_err(|_| refuse())?;
@@ -230,7 +243,7 @@ pub(super) fn parse_period(text: &str) -> Result<Duration, String> {
         "d" => seconds(86_400),
         _ => None,
     }
-    .filter(|period| *period <= Duration::from_secs(86_400 * 3660))
+    .filter(|period| *period <= Duration::from_hours(24 * 3660))
     .ok_or_else(refuse)
 }
 
@@ -269,9 +282,7 @@ fn no_decode_preset<'de, D: Deserializer<'de>>(deserializer: D) -> Result<(), D:
     )))
 }
 
-fn known_devices<'de, D>(
-    deserializer: D,
-) -> Result<BTreeMap<String, serde_json::Value>, D::Error>
+fn known_devices<'de, D>(deserializer: D) -> Result<BTreeMap<String, serde_json::Value>, D::Error>
 where
     D: Deserializer<'de>,
 {

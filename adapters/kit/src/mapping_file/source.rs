@@ -115,7 +115,7 @@ pub struct HttpPushSource {
 }
 
 fn sixty_seconds() -> Duration {
-    Duration::from_secs(60)
+    Duration::from_mins(1)
 }
 
 fn one() -> u8 {

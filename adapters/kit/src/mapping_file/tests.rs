@@ -70,7 +70,7 @@ fn every_key_of_a_mapping_file_is_read() {
     assert_eq!((entity.fallback, entity.on_missing), (Fallback::Reject, OnMissing::Null));
     assert_eq!(entity.attributes.len(), 5);
     assert_eq!(entity.attributes["LAeq"].range, Some((0.0, 140.0)));
-    assert_eq!(file.change.heartbeat, Some(Duration::from_secs(900)));
+    assert_eq!(file.change.heartbeat, Some(Duration::from_mins(15)));
     assert_eq!(file.model_check.unwrap().mode, ModelCheckMode::Enforce);
     assert_eq!(file.groups["key1"].known["a"]["lon"], 139.5);
     assert_eq!(file.groups["key1"].devices, Devices::Known);
@@ -118,11 +118,7 @@ fn an_error_names_the_file_the_place_and_what_is_possible() {
     check(&format!("{gbfs}[decode]\nformat = 'ul20'\n"), Some((5, 10)), "`csv`");
     check(&format!("{gbfs}[decode]\npreset = 'chirpstack-v4'\n"), Some((5, 10)), "chirpstack-v4");
     check(&format!("{gbfs}[map]\npreset = 'gtfs'\n"), Some((5, 10)), "gbfs-stations");
-    check(
-        "[source]\nkind = 'mqtt'\npassword = 'secret'\n",
-        Some((3, 12)),
-        "env:NAME",
-    );
+    check("[source]\nkind = 'mqtt'\npassword = 'secret'\n", Some((3, 12)), "env:NAME");
     check("[source]\nkind = 'mqtt'\nqos = 2\n", Some((3, 7)), "qos");
     check("[source]\nkind = 'file'\n", None, "path or url");
     check("[source]\nkind = 'mqtt'\nurl = 'a'\nconnection = 'b'\n", None, "not both");

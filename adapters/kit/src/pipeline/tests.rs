@@ -99,6 +99,9 @@ async fn the_same_items_again_write_nothing() {
     assert_eq!(second, [Settled::Unchanged, Settled::Unchanged]);
     assert_eq!((fixture.sink.write_calls(), fixture.sink.written_entities()), (1, 2));
     assert_eq!(pipeline.counters().status()["unchanged"], 2);
+    fixture.clock.advance(7);
+    pipeline.run(&fixture.tenant, vec![item("1", 3, 2)]).await.unwrap();
+    assert_eq!(pipeline.counters().status()["lagSeconds"], json!(5.0));
 }
 
 #[tokio::test]
@@ -137,7 +140,10 @@ async fn what_the_broker_refuses_is_a_dead_letter_and_the_rest_is_written() {
     assert_eq!(settled[2], Settled::Written);
     let letters = fixture.sink.dead_letters(&fixture.tenant);
     assert_eq!(letters.len(), 1);
-    assert_eq!((letters[0].origin.as_str(), &*letters[0].payload), ("dock 2", &b"{\"bikes\":2}"[..]));
+    assert_eq!(
+        (letters[0].origin.as_str(), &*letters[0].payload),
+        ("dock 2", &b"{\"bikes\":2}"[..])
+    );
     // The same input again is the same dead letter.
     pipeline.run(&fixture.tenant, items).await.unwrap();
     assert_eq!(fixture.sink.dead_letters(&fixture.tenant).len(), 1);
@@ -244,12 +250,10 @@ async fn a_preview_shows_what_would_happen_and_writes_nothing() {
     pipeline.preview(&fixture.tenant, items, &mut preview).await.unwrap();
     preview.skip("dock 4", Skip::BAD_POSITION, "it lies at 0,0");
     let counts = preview.counts();
-    assert_eq!(
-        (counts.create, counts.update, counts.unchanged, counts.skipped),
-        (1, 1, 1, 1)
-    );
+    assert_eq!((counts.create, counts.update, counts.unchanged, counts.skipped), (1, 1, 1, 1));
     let text = preview.render();
-    for line in ["~ bikes: 1 → 9", "+ bikes: 3", "unchanged urn:ngsi-ld:Dock:2", "it lies at 0,0"] {
+    for line in ["~ bikes: 1 → 9", "+ bikes: 3", "unchanged urn:ngsi-ld:Dock:2", "it lies at 0,0"]
+    {
         assert!(text.contains(line), "{line}\n{text}");
     }
     assert_eq!(fixture.sink.write_calls(), 1);

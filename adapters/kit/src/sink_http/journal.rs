@@ -32,7 +32,7 @@ struct Files {
     state: File,
     dead_letters: File,
     lines: usize,
-    current: BTreeMap<Key, Arc<[u8]>>,
+    current: Current,
     /// An append failed half-way; the files have to be read again.
     broken: bool,
 }
@@ -41,8 +41,11 @@ struct Files {
 struct Key {
     tenant: Tenant,
     adapter: String,
-    key: String,
+    #[serde(rename = "key")]
+    name: String,
 }
+
+type Current = BTreeMap<Key, Arc<[u8]>>;
 
 #[derive(Debug, Serialize, Deserialize)]
 struct StateLine {
@@ -94,9 +97,7 @@ impl Journal {
             .open(folder.join("lock"))?;
         lock.try_lock().map_err(|error| match error {
             std::fs::TryLockError::Error(error) => error,
-            std::fs::TryLockError::WouldBlock => {
-                io::Error::other("another process is using it")
-            }
+            std::fs::TryLockError::WouldBlock => io::Error::other("another process is using it"),
         })?;
         let (state, current, lines) = read_state(folder)?;
         let dead_letters = open_lines(&folder.join(DEAD_LETTERS))?;
@@ -119,15 +120,15 @@ impl Journal {
         prefix: &str,
     ) -> Vec<(String, Arc<[u8]>)> {
         let first =
-            Key { tenant: tenant.clone(), adapter: adapter.to_owned(), key: prefix.to_owned() };
+            Key { tenant: tenant.clone(), adapter: adapter.to_owned(), name: prefix.to_owned() };
         let files = self.0.lock();
         files
             .current
             .range(first..)
             .take_while(|(key, _)| {
-                key.tenant == *tenant && key.adapter == adapter && key.key.starts_with(prefix)
+                key.tenant == *tenant && key.adapter == adapter && key.name.starts_with(prefix)
             })
-            .map(|(key, value)| (key.key.clone(), Arc::clone(value)))
+            .map(|(key, value)| (key.name.clone(), Arc::clone(value)))
             .collect()
     }
 
@@ -161,7 +162,7 @@ impl Files {
         for line in lines {
             match line {
                 Line::State { tenant, adapter, write } => {
-                    let key = Key { tenant, adapter, key: write.key };
+                    let key = Key { tenant, adapter, name: write.key };
                     write_line(&mut state, &state_line(&key, write.value.as_deref()))?;
                     changes.push((key, write.value));
                 }
@@ -252,15 +253,14 @@ fn open_lines(path: &Path) -> io::Result<File> {
     Ok(file)
 }
 
-fn read_state(folder: &Path) -> io::Result<(File, BTreeMap<Key, Arc<[u8]>>, usize)> {
+fn read_state(folder: &Path) -> io::Result<(File, Current, usize)> {
     let path = folder.join(STATE);
     let file = open_lines(&path)?;
-    let mut current = BTreeMap::new();
+    let mut current = Current::new();
     let mut lines = 0;
     for line in BufReader::new(File::open(&path)?).lines() {
         lines += 1;
-        let damaged =
-            |error: String| io::Error::other(format!("{STATE}, line {lines}: {error}"));
+        let damaged = |error: String| io::Error::other(format!("{STATE}, line {lines}: {error}"));
         let line: StateLine =
             serde_json::from_str(&line?).map_err(|error| damaged(error.to_string()))?;
         match line.value.as_deref().map(from_hex) {
@@ -278,7 +278,8 @@ fn to_hex(bytes: &[u8]) -> String {
 }
 
 fn from_hex(text: &str) -> Option<Vec<u8>> {
-    let nibble = |byte: u8| char::from(byte).to_digit(16).and_then(|digit| u8::try_from(digit).ok());
+    let nibble =
+        |byte: u8| char::from(byte).to_digit(16).and_then(|digit| u8::try_from(digit).ok());
     let (pairs, rest) = text.as_bytes().as_chunks::<2>();
     if !rest.is_empty() {
         return None;

@@ -10,7 +10,7 @@ use serde_json::{Map, Value, json};
 const SYSTEM: [&str; 2] = ["createdAt", "modifiedAt"];
 
 /// A fragment as an entity of a batch, without what is to be deleted.
-pub(super) fn fragment(fragment: &EntityFragment) -> Value {
+pub(crate) fn fragment(fragment: &EntityFragment) -> Value {
     let mut entity = Map::new();
     if let Some(id) = &fragment.id {
         entity.insert("id".to_owned(), Value::from(id.as_str()));
@@ -127,8 +127,8 @@ pub(super) fn entity(mut json: Value, now: Timestamp) -> Result<Entity, String> 
     let text = json.to_string();
     let node = Node::parse(&text, Limits::default()).map_err(|error| error.to_string())?;
     let fragment = expand_entity(&node, &context).map_err(|error| error.to_string())?;
-    let mut entity = Entity::create(fragment, times.1.unwrap_or(now))
-        .map_err(|error| error.to_string())?;
+    let mut entity =
+        Entity::create(fragment, times.1.unwrap_or(now)).map_err(|error| error.to_string())?;
     entity.created_at = times.0.unwrap_or(entity.created_at);
     for (term, dataset, created_at, modified_at) in modified {
         let Ok(name) = context.attribute(&term) else { continue };
@@ -149,7 +149,7 @@ type Times = (Option<Timestamp>, Option<Timestamp>);
 
 fn take_times(members: &mut Map<String, Value>) -> Times {
     let [created, modified] = SYSTEM.map(|name| {
-        members.remove(name).and_then(|time| time.as_str().and_then(|text| text.parse().ok()))
+        members.shift_remove(name).and_then(|time| time.as_str().and_then(|text| text.parse().ok()))
     });
     (created, modified)
 }
@@ -173,11 +173,7 @@ fn strip(name: &str, value: &mut Value, modified: &mut Vec<Modified>) {
                 strip(inner, value, &mut Vec::new());
             }
         }
-        Value::Object(_)
-        | Value::Null
-        | Value::Bool(_)
-        | Value::Number(_)
-        | Value::String(_) => {}
+        Value::Object(_) | Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => {}
     }
 }
 
