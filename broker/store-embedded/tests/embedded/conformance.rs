@@ -100,7 +100,7 @@ fn copy_file(from: &Path, to: &Path) -> std::io::Result<()> {
 #[tokio::test(flavor = "multi_thread")]
 async fn it_passes_the_suite_in_sync() {
     let subject = Embedded(|path| EmbeddedOptions::new(path));
-    check(&subject, Plan { seed: 50_000, cases: 120, rounds: 4, ..Plan::default() }).await.unwrap();
+    check(&subject, Plan::default()).await.unwrap();
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -109,7 +109,7 @@ async fn it_passes_the_suite_in_intervals() {
         durability: Durability::Interval(Duration::from_millis(20)),
         ..EmbeddedOptions::new(path)
     });
-    check(&subject, Plan { seed: 60_000, cases: 120, rounds: 4, ..Plan::default() }).await.unwrap();
+    check(&subject, Plan { seed: 1_000, ..Plan::default() }).await.unwrap();
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -119,5 +119,5 @@ async fn it_passes_the_suite_with_a_log_on_the_disk_alone() {
         recent_changes: 5,
         ..EmbeddedOptions::new(path)
     });
-    check(&subject, Plan { seed: 70_000, cases: 60, ..Plan::default() }).await.unwrap();
+    check(&subject, Plan { seed: 2_000, cases: 12, ..Plan::default() }).await.unwrap();
 }
