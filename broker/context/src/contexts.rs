@@ -78,6 +78,9 @@ struct Held {
 const PATIENCE: Duration = Duration::from_secs(5);
 /// The most documents that one context may consist of.
 const MAX_DOCUMENTS: usize = 64;
+/// The longest that all fetched documents of one context may be together, in bytes. A tree of
+/// JSON takes several times the room of its text.
+const MAX_FETCHED: usize = 4 << 20;
 /// The longest inline context, in bytes.
 const MAX_INLINE: usize = 1 << 20;
 /// For how long a context is used that needs nothing from the network.
@@ -179,6 +182,7 @@ impl Contexts {
     async fn made(&self, root: &Value) -> Result<Held, ContextError> {
         let mut documents = Documents::new();
         let mut fresh_until = Instant::now() + FIXED;
+        let mut left = MAX_FETCHED;
         loop {
             let missing = match flatten(root, &documents) {
                 Err(Unresolved::Missing(missing)) => missing,
@@ -187,7 +191,7 @@ impl Contexts {
                     let source = ContextSource {
                         url: root.as_str().map(str::to_owned),
                         member: member(root, flattened.names_core),
-                        document: flattened.to_document(),
+                        document: flattened.to_document()?,
                     };
                     let table = compile(&flattened.pieces, &CORE)?;
                     return Ok(Held { context: Context::new(source, table), fresh_until });
@@ -200,9 +204,13 @@ impl Contexts {
             let document = if let Some(document) = self.0.fixed.get(&missing) {
                 Arc::clone(document)
             } else {
-                let (document, until) = self.0.fetcher.document(&missing).await?;
-                fresh_until = fresh_until.min(until);
-                document
+                let fetched = self.0.fetcher.document(&missing).await?;
+                left = left.checked_sub(fetched.length).ok_or_else(|| {
+                    let reason = format!("its documents are longer than {MAX_FETCHED} bytes");
+                    ContextError::Invalid(reason)
+                })?;
+                fresh_until = fresh_until.min(fetched.until);
+                fetched.document
             };
             documents.insert(missing, document);
         }

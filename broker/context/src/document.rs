@@ -19,6 +19,10 @@ const MAX_TERMS: usize = 20_000;
 /// The most references that are followed in one context.
 const MAX_REFERENCES: usize = 1000;
 
+/// The longest text that a context may come to once its references are followed, in bytes. One
+/// document may be named many times.
+const MAX_BYTES: usize = 4 << 20;
+
 /// What has been loaded: the value of the `@context` member by normalized address.
 pub(crate) type Documents = HashMap<String, Arc<Value>>;
 
@@ -68,7 +72,11 @@ pub(crate) fn flatten<'a>(
 
 impl Flattened<'_> {
     /// The pieces as one context document that refers to nothing.
-    pub(crate) fn to_document(&self) -> String {
+    ///
+    /// # Errors
+    ///
+    /// [`ContextError::Invalid`] if it would be too long.
+    pub(crate) fn to_document(&self) -> Result<String, ContextError> {
         let mut text = String::from("[");
         for piece in &self.pieces {
             if text.len() > 1 {
@@ -80,9 +88,13 @@ impl Flattened<'_> {
                     text.push_str(&serde_json::to_string(definitions).unwrap_or_default());
                 }
             }
+            if text.len() > MAX_BYTES {
+                let reason = format!("its definitions are longer than {MAX_BYTES} bytes");
+                return Err(ContextError::Invalid(reason));
+            }
         }
         text.push(']');
-        text
+        Ok(text)
     }
 }
 

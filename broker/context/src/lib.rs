@@ -25,5 +25,5 @@ pub use contexts::{ContextReference, Contexts, ContextsOptions};
 pub use core_context::CORE_CONTEXT_URL;
 pub use error::{ContextError, InvalidBody};
 pub use expand::{expand_attribute, expand_entity, expand_fragment, expand_simplified_fragment};
-pub use render::{Form, Representation, render_entity};
+pub use render::{Form, Renderer, Representation, render_entity};
 pub use term::Coercion;

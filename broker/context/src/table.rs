@@ -77,14 +77,17 @@ impl Table {
         self.weight
     }
 
-    /// Each prefix that an IRI can be written with, longest base first, and the rest behind it.
+    /// Each prefix that an IRI can be written with, longest base first, and the rest behind it; of
+    /// very many that are made of one another only the longest.
     pub(crate) fn prefixes_of<'a>(
         &'a self,
         iri: &'a str,
     ) -> impl Iterator<Item = (&'a str, &'a str)> {
         let mut within = Some(iri);
+        let mut steps = 0..MAX_STEPS;
         std::iter::from_fn(move || {
             loop {
+                steps.next()?;
                 let bound = (Bound::Unbounded, Bound::Included(within?));
                 let Some((base, prefix)) = self.prefixes.range::<str, _>(bound).next_back() else {
                     within = None;
@@ -104,6 +107,10 @@ impl Table {
         })
     }
 }
+
+/// The most bases that are looked at for one IRI. Each step goes from one level of a URL at least
+/// to the one above, so only a context that means harm has more.
+const MAX_STEPS: usize = 64;
 
 /// About what a term costs beside its texts, in bytes.
 const PER_TERM: usize = 160;

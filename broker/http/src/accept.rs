@@ -65,8 +65,10 @@ pub(crate) fn negotiate(headers: &HeaderMap, offered: &[Media]) -> Result<Media,
             best = Some((weight, *media));
         }
     }
-    let names: Vec<&str> = offered.iter().map(|media| media.name()).collect();
-    best.map(|(_, media)| media).ok_or_else(|| Error::NotAcceptable(names.join(", ")))
+    best.map(|(_, media)| media).ok_or_else(|| {
+        let names: Vec<&str> = offered.iter().map(|media| media.name()).collect();
+        Error::NotAcceptable(names.join(", "))
+    })
 }
 
 /// Whether the client asks for problems under their own media type.

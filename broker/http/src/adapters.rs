@@ -2,34 +2,39 @@
 //! messages that come over HTTP.
 
 use axum::Json;
-use axum::extract::{FromRequest, Path, Request, State};
+use axum::extract::{FromRequest, Request, State};
 use axum::response::IntoResponse;
 use bytes::Bytes;
+use musubi_model::Tenant;
 use serde_json::Value;
 
 use crate::app::App;
 use crate::error::Error;
 use crate::parameters::Parameters;
-use crate::path::NamePath;
+use crate::path::{MessagePath, NamePath};
 use crate::payload::RawPayload;
 use crate::problem::Problem;
 use crate::session::Session;
 use crate::subscriptions::NoParameters;
 
-/// Answers with what the adapters are doing.
-pub(crate) async fn list(State(app): State<App>, _: NoParameters) -> impl IntoResponse {
-    Json(statuses(&app))
+/// Answers with what the adapters are doing: those of the tenant that the request names, or, if
+/// it names none, all of them.
+pub(crate) async fn list(
+    session: Session,
+    State(app): State<App>,
+    _: NoParameters,
+) -> impl IntoResponse {
+    Json(Value::Array(statuses(&app, session.tenant())))
 }
 
 /// Answers with what one adapter is doing.
 pub(crate) async fn retrieve(
+    session: Session,
     State(app): State<App>,
     NamePath(name): NamePath,
     _: NoParameters,
 ) -> Result<impl IntoResponse, Problem> {
-    let Value::Array(adapters) = statuses(&app) else {
-        return Err(missing(&name).into());
-    };
+    let adapters = statuses(&app, session.tenant());
     let named = |adapter: &Value| adapter.get("name").and_then(Value::as_str) == Some(&name);
     Ok(Json(adapters.into_iter().find(named).ok_or_else(|| missing(&name))?))
 }
@@ -52,7 +57,7 @@ impl FromRequest<App> for Message {
 pub(crate) async fn receive(
     session: Session,
     State(app): State<App>,
-    Path((name, what)): Path<(String, String)>,
+    MessagePath { name, what }: MessagePath,
     Message(body): Message,
 ) -> Result<impl IntoResponse, Problem> {
     let adapters = app.adapters.as_ref().ok_or_else(|| missing(&name))?;
@@ -60,8 +65,15 @@ pub(crate) async fn receive(
     Ok(Json(adapters.receive(tenant, &name, &what, body).await?))
 }
 
-fn statuses(app: &App) -> Value {
-    app.adapters.as_ref().map_or_else(|| Value::Array(Vec::new()), |adapters| adapters.list())
+fn statuses(app: &App, tenant: &Tenant) -> Vec<Value> {
+    let Some(Value::Array(mut all)) = app.adapters.as_ref().map(|adapters| adapters.list()) else {
+        return Vec::new();
+    };
+    if !tenant.is_default() {
+        let of = |adapter: &Value| adapter.get("tenant").and_then(Value::as_str).map(str::to_owned);
+        all.retain(|adapter| of(adapter).as_deref() == Some(tenant.as_str()));
+    }
+    all
 }
 
 fn missing(name: &str) -> Error {

@@ -16,6 +16,8 @@ pub(crate) struct Parts {
     pub(crate) broker: Broker,
     pub(crate) limits: Limits,
     pub(crate) hosts: Hosts,
+    /// The origins whose web pages may ask for changes.
+    pub(crate) origins: Vec<String>,
     pub(crate) metrics: Registry,
     pub(crate) ready: Option<Readiness>,
     pub(crate) page: Option<PageSource>,

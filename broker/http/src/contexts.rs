@@ -1,17 +1,18 @@
 //! `/musubi/v1/contexts/{name}`: the JSON-LD contexts that come with the program.
 
-use axum::extract::{Path, State};
+use axum::extract::State;
 use axum::response::IntoResponse;
 use http::header;
 
 use crate::app::App;
 use crate::error::Error;
+use crate::path::NamePath;
 use crate::problem::Problem;
 
 /// Answers with the context of this name.
 pub(crate) async fn retrieve(
     State(app): State<App>,
-    Path(name): Path<String>,
+    NamePath(name): NamePath,
 ) -> Result<impl IntoResponse, Problem> {
     let found = app.contexts.iter().find(|(known, _)| *known == name);
     let (_, document) = found.ok_or(Error::NoSuchPath)?;

@@ -7,6 +7,7 @@ use crate::error::Error;
 use crate::expanded::{Operation, Whole};
 use crate::listing::Listing;
 use crate::paging::List;
+use crate::path::location;
 use crate::problem::Problem;
 use crate::session::Session;
 
@@ -24,7 +25,7 @@ pub(crate) async fn create(
     entity: Whole<Create>,
 ) -> Result<impl IntoResponse, Problem> {
     let id = session.create_entity(entity.fragment).await?;
-    let location = format!("/ngsi-ld/v1/entities/{id}");
+    let location = location("/ngsi-ld/v1/entities", id.as_str());
     Ok((StatusCode::CREATED, [(header::LOCATION, location)]))
 }
 

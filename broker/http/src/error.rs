@@ -27,7 +27,7 @@ pub(crate) enum Error {
     LengthRequired,
     #[error("a body may have at most {0} bytes")]
     TooLarge(usize),
-    #[error("a body is application/json or application/ld+json")]
+    #[error("a body is application/json or application/ld+json, and not compressed")]
     UnsupportedMediaType,
     #[error("the body did not arrive in time")]
     TooSlow,
@@ -39,6 +39,8 @@ pub(crate) enum Error {
     Context(#[from] ContextError),
     #[error("this server does not answer under the name {0:?}")]
     Misdirected(String),
+    #[error("web pages of {0:?} may change nothing here")]
+    ForeignOrigin(String),
     #[error("{0}")]
     Unavailable(String),
     #[error("internal error")]

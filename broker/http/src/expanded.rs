@@ -5,7 +5,8 @@ use std::marker::PhantomData;
 use axum::extract::{FromRequest, FromRequestParts, Request};
 use http::request::Parts;
 use musubi_context::{
-    Context, expand_attribute, expand_entity, expand_fragment, expand_simplified_fragment,
+    Context, ContextError, expand_attribute, expand_entity, expand_fragment,
+    expand_simplified_fragment,
 };
 use musubi_model::{AttrName, AttributeFragment, Document, EntityFragment, EntityId, Node};
 use musubi_query::TypeSelection;
@@ -147,28 +148,53 @@ impl<O: BatchOperation> FromRequest<App> for Batch<O> {
         parameters.flag("local")?;
         let payload = Payload::from_request(request, app).await?;
         let body = payload.parse()?;
-        let items = items(&body)?;
+        let items = items(&body, app.limits.batch)?;
         let mut fragments = Vec::with_capacity(items.len());
         let mut errors = Vec::new();
-        // Most batches name one context throughout.
-        let mut known: Option<(Option<&str>, Context)> = None;
+        let mut contexts = BatchContexts { payload: &payload, app, known: Vec::new() };
         for item in items {
-            let member = item.member("@context").map(|member| member.raw);
-            let context = match &known {
-                Some((same, context)) if *same == member => Ok(context.clone()),
-                Some(_) | None => payload.context_of(item, app).await,
+            let fragment = match contexts.of(item).await {
+                Ok(context) => batch_item::<O>(item, &context),
+                Err(error) => Err(error),
             };
-            let fragment = context.and_then(|context| {
-                let fragment = batch_item::<O>(item, &context);
-                known = Some((member, context));
-                fragment
-            });
             match fragment {
                 Ok(fragment) => fragments.push(fragment),
                 Err(error) => errors.push((id_of(item), error)),
             }
         }
         Ok(Self { fragments, errors, parameters, operation: PhantomData })
+    }
+}
+
+/// The contexts of the items of a batch, each had once, and asked for once if it cannot be had.
+struct BatchContexts<'b> {
+    payload: &'b Payload,
+    app: &'b App,
+    /// By the text of the member.
+    known: Vec<(Option<&'b str>, Result<Context, ContextError>)>,
+}
+
+impl<'b> BatchContexts<'b> {
+    /// The most contexts of a batch: each may have to be waited for.
+    const MAX: usize = 16;
+
+    async fn of(&mut self, item: &'b Node<'_>) -> Result<Context, Error> {
+        let member = item.member("@context").map(|member| member.raw);
+        if let Some((_, context)) = self.known.iter().find(|(known, _)| *known == member) {
+            return Ok(context.clone()?);
+        }
+        if self.known.len() == Self::MAX {
+            let reason = format!("/@context: a batch has at most {} contexts", Self::MAX);
+            return Err(Error::BadRequestData(reason));
+        }
+        let context = match self.payload.context_of(item, self.app).await {
+            Ok(context) => Ok(context),
+            Err(Error::Context(error)) => Err(error),
+            // It was not even asked for.
+            Err(error) => return Err(error),
+        };
+        self.known.push((member, context.clone()));
+        Ok(context?)
     }
 }
 
@@ -189,7 +215,7 @@ impl FromRequest<App> for Ids {
         let body = payload.parse()?;
         let mut ids = Vec::new();
         let mut errors = Vec::new();
-        for item in items(&body)? {
+        for item in items(&body, app.limits.batch)? {
             let Document::String(text) = &item.document else {
                 let reason =
                     format!("an entity id is a string, and {} is not", item.to_json().as_str());
@@ -204,13 +230,16 @@ impl FromRequest<App> for Ids {
     }
 }
 
-/// The items of a batch: at least one, and none of them null.
-fn items<'a, 'b>(body: &'a Node<'b>) -> Result<&'a [Node<'b>], Error> {
+/// The items of a batch: at least one, not too many, and none of them null.
+fn items<'a, 'b>(body: &'a Node<'b>, most: usize) -> Result<&'a [Node<'b>], Error> {
     let Document::Array(items) = &body.document else {
         return Err(Error::InvalidRequest("the body of a batch is a JSON array".to_owned()));
     };
     if items.is_empty() {
         return Err(Error::BadRequestData("a batch has at least one item".to_owned()));
+    }
+    if items.len() > most {
+        return Err(Error::BadRequestData(format!("a batch has at most {most} items")));
     }
     match items.iter().position(|item| item.document == Document::Null) {
         Some(at) => Err(Error::BadRequestData(format!("/{at}: an item of a batch is not null"))),

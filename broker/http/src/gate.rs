@@ -71,7 +71,7 @@ where
             route = metrics.route,
             method = %method,
         );
-        let answer = match check_host(&self.layer.app.hosts, request.headers(), request.uri()) {
+        let answer = match check_name(&self.layer.app, &request) {
             Ok(()) => Ok(AssertUnwindSafe(self.inner.call(request)).catch_unwind()),
             Err(error) => Err(error),
         };
@@ -122,10 +122,32 @@ impl Wishes {
     }
 }
 
+fn check_name(app: &App, request: &Request) -> Result<(), Error> {
+    let Hosts::LoopbackAnd(named) = &app.hosts else { return Ok(()) };
+    check_host(named, request.headers(), request.uri())?;
+    if request.method().is_safe() {
+        return Ok(());
+    }
+    check_origin(named, &app.origins, request.headers())
+}
+
+/// Refuses a change that a web page of another origin asks for. The browser keeps the answer from
+/// that page, but for some media types it does send the request. Nobody but browsers names an
+/// origin.
+fn check_origin(named: &[String], origins: &[String], headers: &HeaderMap) -> Result<(), Error> {
+    for value in headers.get_all(header::ORIGIN) {
+        let origin = value.to_str().unwrap_or_default();
+        let host = origin.split_once("://").map_or(origin, |(_, host)| host);
+        if !is_ours(host, named) && !origins.iter().any(|ours| ours == origin) {
+            return Err(Error::ForeignOrigin(origin.to_owned()));
+        }
+    }
+    Ok(())
+}
+
 /// Refuses a request that was sent to another name, because a web page can make a browser send
 /// requests here under any name that it owns. No browser leaves the name out.
-fn check_host(hosts: &Hosts, headers: &HeaderMap, uri: &Uri) -> Result<(), Error> {
-    let Hosts::LoopbackAnd(named) = hosts else { return Ok(()) };
+fn check_host(named: &[String], headers: &HeaderMap, uri: &Uri) -> Result<(), Error> {
     let mut called = headers.get_all(header::HOST).iter().map(|value| value.to_str().ok());
     let target = uri.authority().map(|authority| Some(authority.as_str()));
     let wrong = called.find(|host| !host.is_some_and(|host| is_ours(host, named)));

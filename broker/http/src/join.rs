@@ -85,17 +85,19 @@ impl Linked {
             let mut wanted: Vec<(EntityId, Projection)> = Vec::new();
             for (entity, projection) in &frontier {
                 for (id, beyond) in targets(entity, projection) {
-                    if seen.insert(id.clone()) {
-                        wanted.push((id, beyond));
+                    if !seen.insert(id.clone()) {
+                        continue;
                     }
+                    if linked.entities.len() + wanted.len() == limit {
+                        let reason =
+                            format!("the answer would need more than {limit} linked entities");
+                        return Err(Error::TooComplex(reason));
+                    }
+                    wanted.push((id, beyond));
                 }
             }
             if wanted.is_empty() {
                 break;
-            }
-            if linked.entities.len() + wanted.len() > limit {
-                let reason = format!("the answer would need more than {limit} linked entities");
-                return Err(Error::TooComplex(reason));
             }
             let ids = wanted.iter().map(|(id, _)| id.clone()).collect();
             for found in session.entities(ids).await? {

@@ -9,6 +9,11 @@ use crate::error::Error;
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Languages(Vec<String>);
 
+/// The most ranges of a list. Each is looked for in every language map that is shown.
+const MAX_RANGES: usize = 16;
+/// The longest range, in bytes; RFC 5646, section 4.4.1, has no longer tag.
+const MAX_RANGE: usize = 35;
+
 impl Languages {
     /// Reads language ranges as in `fr-CH,fr;q=0.9,*;q=0.5`.
     pub(crate) fn parse(text: &str) -> Result<Self, Error> {
@@ -18,6 +23,10 @@ impl Languages {
         };
         let mut ranges = Vec::new();
         for part in text.split(',') {
+            if ranges.len() == MAX_RANGES {
+                let reason = format!("lang: at most {MAX_RANGES} ranges are accepted");
+                return Err(Error::BadRequestData(reason));
+            }
             let mut pieces = part.split(';');
             let range = pieces.next().unwrap_or_default().trim().to_ascii_lowercase();
             let mut weight = 1000;
@@ -29,7 +38,8 @@ impl Languages {
                 weight = thousandths(value.trim()).ok_or_else(invalid)?;
             }
             let fits = |c: char| c.is_ascii_alphanumeric() || c == '-';
-            if range != "*" && (range.is_empty() || !range.chars().all(fits)) {
+            let is_tag = (1..=MAX_RANGE).contains(&range.len()) && range.chars().all(fits);
+            if range != "*" && !is_tag {
                 return Err(invalid());
             }
             if weight > 0 {
@@ -102,5 +112,9 @@ mod tests {
         for text in ["", "fr;q=2", "fr;x=1", "f r", "fr,,nl", "é"] {
             assert!(Languages::parse(text).is_err(), "{text}");
         }
+        assert!(Languages::parse(&["en"; MAX_RANGES].join(",")).is_ok());
+        assert!(Languages::parse(&["en"; MAX_RANGES + 1].join(",")).is_err());
+        assert!(Languages::parse(&["a"; 18].join("-")).is_ok());
+        assert!(Languages::parse(&["a"; 19].join("-")).is_err());
     }
 }

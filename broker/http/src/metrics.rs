@@ -32,12 +32,12 @@ impl Metrics {
         let requests = Requests::default();
         let durations = Durations::new_with_constructor(histogram);
         registry.register(
-            "musubi_http_requests",
+            "http_requests",
             "Requests answered, by route, method and status",
             requests.clone(),
         );
         registry.register_with_unit(
-            "musubi_http_request_duration",
+            "http_request_duration",
             "Time from the head of a request to the head of its answer, by route",
             Unit::Seconds,
             durations.clone(),

@@ -4,6 +4,8 @@ use musubi_context::Context;
 use musubi_model::{AttrName, InvalidName, TypeName};
 use musubi_query::Terms;
 
+use crate::error::Error;
+
 /// Expands the names in a query with a context.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Names<'a>(pub(crate) &'a Context);
@@ -22,10 +24,18 @@ impl Terms for Names<'_> {
     }
 }
 
+/// The most names that `attrs`, `pick` or `omit` may have. Each attribute of each entity that is
+/// shown is compared with all of them.
+pub(crate) const MAX_NAMES: usize = 500;
+
 /// The attributes of a comma-separated list of terms, as in `attrs`.
-pub(crate) fn attributes(
-    list: &str,
-    context: &Context,
-) -> Result<Vec<AttrName>, crate::error::Error> {
+pub(crate) fn attributes(list: &str, context: &Context) -> Result<Vec<AttrName>, Error> {
+    if list.split(',').count() > MAX_NAMES {
+        return Err(too_many_names("attrs"));
+    }
     list.split(',').map(|term| Ok(context.attribute(term.trim())?)).collect()
+}
+
+pub(crate) fn too_many_names(parameter: &str) -> Error {
+    Error::BadRequestData(format!("{parameter}: at most {MAX_NAMES} names are accepted"))
 }

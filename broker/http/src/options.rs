@@ -56,12 +56,14 @@ pub struct Limits {
     pub body_time: Duration,
     /// The deepest nesting of a body.
     pub depth: usize,
+    /// The most items of a batch.
+    pub batch: usize,
     /// The size of a page when the request does not say.
     pub page_default: usize,
     /// The largest page.
     pub page_max: usize,
-    /// The longest answer that is composed of linked entities, in bytes.
-    pub joined: usize,
+    /// The longest page, and the longest answer that is composed of linked entities, in bytes.
+    pub answer: usize,
     /// The most linked entities that one answer may need.
     pub linked: usize,
 }
@@ -72,9 +74,10 @@ impl Default for Limits {
             body: 2 * 1024 * 1024,
             body_time: Duration::from_secs(30),
             depth: 64,
+            batch: 10_000,
             page_default: 20,
             page_max: 1000,
-            joined: 16 * 1024 * 1024,
+            answer: 16 * 1024 * 1024,
             linked: 1000,
         }
     }

@@ -4,7 +4,7 @@
 use axum::body::{self, Body, HttpBody};
 use axum::extract::{FromRequest, Request};
 use bytes::Bytes;
-use http::{HeaderMap, Method, header};
+use http::{HeaderMap, HeaderValue, Method, header};
 use musubi_context::{Context, ContextReference};
 use musubi_model::{Document, Limits, Node};
 
@@ -38,6 +38,7 @@ impl FromRequest<App> for Payload {
     async fn from_request(request: Request, app: &App) -> Result<Self, Problem> {
         let length = request.body().size_hint().exact();
         let length = length.ok_or(Error::LengthRequired)?;
+        plain(request.headers())?;
         let media = media(request.method(), request.headers())?;
         let link = link::context_url(request.headers())?;
         if media == BodyMedia::LdJson && link.is_some() {
@@ -101,6 +102,7 @@ impl FromRequest<App> for RawPayload {
 
     async fn from_request(request: Request, app: &App) -> Result<Self, Problem> {
         let length = request.body().size_hint().exact().ok_or(Error::LengthRequired)?;
+        plain(request.headers())?;
         Ok(Self(read(request.into_body(), length, app).await?))
     }
 }
@@ -114,6 +116,16 @@ async fn read(body: Body, length: u64, app: &App) -> Result<Bytes, Error> {
         Err(_) => Err(Error::TooSlow),
         Ok(Err(_)) => Err(Error::InvalidRequest("the body broke off".to_owned())),
         Ok(Ok(bytes)) => Ok(bytes),
+    }
+}
+
+/// Refuses a compressed body: what it would become is not limited by what arrives.
+fn plain(headers: &HeaderMap) -> Result<(), Error> {
+    let is_plain = |value: &HeaderValue| value.as_bytes().eq_ignore_ascii_case(b"identity");
+    if headers.get_all(header::CONTENT_ENCODING).iter().all(is_plain) {
+        Ok(())
+    } else {
+        Err(Error::UnsupportedMediaType)
     }
 }
 

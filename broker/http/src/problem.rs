@@ -133,6 +133,9 @@ fn kind(error: &Error) -> Kind {
         Error::Misdirected(_) => {
             (StatusCode::MISDIRECTED_REQUEST, "InvalidRequest", "Not a name of this server")
         }
+        Error::ForeignOrigin(_) => {
+            (StatusCode::FORBIDDEN, "InvalidRequest", "Not from a page of this origin")
+        }
         Error::Unavailable(_) => {
             (StatusCode::SERVICE_UNAVAILABLE, "InternalError", "Not available now")
         }

@@ -4,6 +4,7 @@ use musubi_context::Context;
 use musubi_model::AttrName;
 
 use crate::error::Error;
+use crate::names::{MAX_NAMES, too_many_names};
 
 /// The members of an entity that are not attributes, as answers name them.
 pub(crate) const MEMBERS: [&str; 7] =
@@ -113,6 +114,9 @@ struct Reader<'a> {
 
 impl Reader<'_> {
     fn read(&self) -> Result<Vec<Term>, Error> {
+        if self.text.split([',', '|', '{']).count() > MAX_NAMES {
+            return Err(too_many_names(self.name));
+        }
         let (terms, rest) = self.terms(self.text, 0)?;
         if rest.is_empty() { Ok(terms) } else { Err(self.invalid(rest)) }
     }

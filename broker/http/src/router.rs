@@ -26,6 +26,7 @@ pub fn router(broker: Broker, options: HttpOptions) -> Router {
         broker,
         limits: options.limits,
         hosts: options.hosts,
+        origins: options.origins.clone(),
         metrics: registry,
         ready: options.ready,
         page: options.page,

@@ -108,8 +108,7 @@ async fn connection(
     builder
         .timer(TokioTimer::new())
         .header_read_timeout(options.header_time)
-        .max_buf_size(options.header_bytes.max(8192))
-        .pipeline_flush(true);
+        .max_buf_size(options.header_bytes.max(8192));
     let service = TowerToHyperService::new(router);
     let mut connection = pin!(builder.serve_connection(TokioIo::new(stream), service));
     let ended = tokio::select! {

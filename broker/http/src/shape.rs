@@ -2,6 +2,7 @@
 //! entities inside. What most requests ask for never comes here; this reads what
 //! [`render_entity`] wrote and copies the pieces that stay.
 
+use std::cell::Cell;
 use std::sync::Arc;
 
 use musubi_context::{Context, Form, Representation, render_entity};
@@ -11,6 +12,7 @@ use crate::error::Error;
 use crate::join::Linked;
 use crate::languages::Languages;
 use crate::projection::{MEMBERS, Projection};
+use crate::view::too_long;
 
 /// How entities are shaped.
 #[derive(Clone, Copy, Debug)]
@@ -23,15 +25,13 @@ pub(crate) struct Shape<'a> {
     pub(crate) inline: Option<&'a Linked>,
     /// How many links inside each other are filled in.
     pub(crate) level: usize,
-    /// The longest text that one entity may become, in bytes.
-    pub(crate) limit: usize,
+    /// How many bytes of linked entities may still be rendered, all answers together. An entity
+    /// that many point at is rendered for each of them, whatever is left out of it then.
+    pub(crate) room: &'a Cell<usize>,
 }
 
 /// The members of an entity, each with its value as JSON text.
 pub(crate) type Members = Vec<(String, Vec<u8>)>;
-
-/// Deeper than any value that a request may bring, nested in what rendering puts around it.
-const DEPTH: usize = 1024;
 
 /// An entity on its way out, and those that it is inside of.
 struct Place<'p> {
@@ -76,11 +76,14 @@ impl Shape<'_> {
         let representation = Representation { context_member: false, ..representation.clone() };
         let mut rendered = Vec::new();
         render_entity(&mut rendered, place.entity, self.context, &representation);
+        if place.outer.is_some() {
+            let left = self.room.get().checked_sub(rendered.len()).ok_or_else(too_long)?;
+            self.room.set(left);
+        }
         let text = std::str::from_utf8(&rendered).map_err(|_| broken())?;
-        let node = Node::parse(text, Limits { depth: DEPTH }).map_err(|_| broken())?;
+        let node = Node::parse(text, Limits { depth: Limits::MAX_DEPTH }).map_err(|_| broken())?;
         let Document::Object(parts) = &node.document else { return Err(broken()) };
         let mut members = Members::new();
-        let mut size = 0;
         for (key, value) in parts {
             if MEMBERS.contains(&&**key) {
                 if place.projection.shows_member(key) {
@@ -100,11 +103,6 @@ impl Shape<'_> {
                     shaper.write(&mut out, value)?;
                 }
                 Some(_) | None => out.extend_from_slice(value.raw.as_bytes()),
-            }
-            size += out.len();
-            if size > self.limit {
-                let reason = "the answer with its linked entities would be too long";
-                return Err(Error::TooComplex(reason.to_owned()));
             }
             members.push((key.clone().into_owned(), out));
         }

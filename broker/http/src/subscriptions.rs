@@ -16,7 +16,7 @@ use crate::error::Error;
 use crate::link;
 use crate::paging::{self, List, Paging};
 use crate::parameters::Parameters;
-use crate::path::NamePath;
+use crate::path::{NamePath, location};
 use crate::payload::Payload;
 use crate::problem::Problem;
 use crate::session::Session;
@@ -58,7 +58,7 @@ pub(crate) async fn create(
 ) -> Result<impl IntoResponse, Problem> {
     let (body, context) = payload.object(&app).await?;
     let id = session.create_subscription(&body, &context).await?;
-    let location = format!("/ngsi-ld/v1/subscriptions/{}", id.as_str());
+    let location = location("/ngsi-ld/v1/subscriptions", id.as_str());
     Ok((StatusCode::CREATED, [(header::LOCATION, location)]))
 }
 

@@ -1,5 +1,6 @@
 //! How the reader wants to see entities: media type, context, form, and which parts.
 
+use std::cell::Cell;
 use std::sync::Arc;
 
 use axum::body::Body;
@@ -7,7 +8,7 @@ use axum::response::Response;
 use http::request::Parts;
 use http::{HeaderMap, HeaderName, HeaderValue, header};
 use musubi_broker::Found;
-use musubi_context::{Context, Form, Representation, render_entity};
+use musubi_context::{Context, Form, Renderer, Representation, render_entity};
 use musubi_model::{AttrName, Entity};
 
 use crate::accept::{self, Media};
@@ -18,7 +19,6 @@ use crate::join::{Join, JoinForm, Linked};
 use crate::languages::Languages;
 use crate::link;
 use crate::names;
-use crate::options::Limits;
 use crate::parameters::Parameters;
 use crate::projection::Projection;
 use crate::session::Session;
@@ -51,6 +51,8 @@ pub(crate) struct View {
     pub(crate) attributes: Option<Vec<AttrName>>,
     representation: Representation,
     special: Option<Box<Special>>,
+    /// The longest page, in bytes.
+    longest: usize,
 }
 
 /// What few readers ask for.
@@ -63,7 +65,8 @@ struct Special {
     geometry: AttrName,
     /// Whether GeoJSON carries its context itself.
     context_member: bool,
-    limits: Limits,
+    /// The most linked entities.
+    linked: usize,
 }
 
 /// Entities to be written in a special shape.
@@ -102,7 +105,8 @@ impl View {
             context_member: media == Media::LdJson,
         };
         let counted = options.contains(&"count");
-        Ok(Self { media, context, counted, attributes, representation, special })
+        let longest = app.limits.answer;
+        Ok(Self { media, context, counted, attributes, representation, special, longest })
     }
 
     /// The answer that shows one entity.
@@ -154,9 +158,15 @@ impl View {
                 Items { special, entities: &entities, linked: &linked, feature_context: None };
             self.special_items(&mut out, &items)?;
         } else {
+            let mut renderer = Renderer::new(&mut out, &self.context, &self.representation);
             for (index, found) in items.iter().enumerate() {
-                separate(&mut out, index);
-                render_entity(&mut out, &found.entity, &self.context, &self.representation);
+                if index > 0 {
+                    renderer.comma();
+                }
+                renderer.entity(&found.entity);
+                if renderer.written() > self.longest {
+                    return Err(too_long());
+                }
             }
         }
         out.push(b']');
@@ -175,13 +185,14 @@ impl View {
     fn special_items(&self, out: &mut Vec<u8>, items: &Items<'_>) -> Result<usize, Error> {
         let Items { special, entities, linked, .. } = items;
         let inline = special.join.filter(|join| join.form == JoinForm::Inline);
+        let room = Cell::new(self.longest);
         let shape = Shape {
             context: &self.context,
             representation: &self.representation,
             languages: special.languages.as_ref(),
             inline: inline.map(|_| *linked),
             level: inline.map_or(0, |join| join.level),
-            limit: special.limits.joined,
+            room: &room,
         };
         let start = out.len();
         let mut written = 0;
@@ -192,9 +203,8 @@ impl View {
             separate(out, written);
             written += 1;
             self.write_item(out, items, (entity, members));
-            if out.len() - start > special.limits.joined {
-                let reason = "the answer with its linked entities would be too long";
-                return Err(Error::TooComplex(reason.to_owned()));
+            if out.len() - start > self.longest {
+                return Err(too_long());
             }
             Ok(())
         };
@@ -267,8 +277,8 @@ impl Special {
         }
         let geometry = context.attribute(geometry.unwrap_or("location"))?;
         let context_member = media == Media::GeoJson && !prefers_json(&parts.headers);
-        let limits = app.limits;
-        let special = Self { projection, languages, join, geometry, context_member, limits };
+        let linked = app.limits.linked;
+        let special = Self { projection, languages, join, geometry, context_member, linked };
         Ok(Some(Box::new(special)))
     }
 
@@ -276,7 +286,7 @@ impl Special {
         match self.join {
             None => Ok(Linked::default()),
             Some(join) => {
-                let bounds = (join.level, self.limits.linked);
+                let bounds = (join.level, self.linked);
                 Linked::follow(session, entities, &self.projection, bounds).await
             }
         }
@@ -285,6 +295,11 @@ impl Special {
     fn is_flat(&self) -> bool {
         self.join.is_some_and(|join| join.form == JoinForm::Flat)
     }
+}
+
+pub(crate) fn too_long() -> Error {
+    let reason = "the answer would be too long; a smaller limit, or pick or omit, make it shorter";
+    Error::TooComplex(reason.to_owned())
 }
 
 /// An answer with a body; with a `Link` to the context, unless that is in the body.

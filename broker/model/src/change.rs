@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
-use crate::{AttrName, Entity, EntityId, Position, Revision};
+use crate::{AttrName, Attribute, Entity, EntityId, Position, Revision};
 
 /// One write's effect on one entity, complete in itself: whoever reads it needs nothing else to
 /// decide who is to be told, and what.
@@ -78,8 +78,9 @@ impl EntityChange {
     ) -> Self {
         let mut changed = Vec::new();
         let mut before = old.map(Entity::clone_head);
+        let mut there = InOrder::of(old);
         for attribute in new.iter().flat_map(|new| &new.attributes) {
-            let previous = old.and_then(|old| old.attribute(&attribute.name));
+            let previous = there.find(&attribute.name);
             if previous == Some(attribute) {
                 continue;
             }
@@ -88,8 +89,9 @@ impl EntityChange {
                 before.attributes.push(previous.clone());
             }
         }
+        let mut here = InOrder::of(new.as_deref());
         for previous in old.iter().flat_map(|old| &old.attributes) {
-            if new.as_ref().is_none_or(|new| new.attribute(&previous.name).is_none()) {
+            if here.find(&previous.name).is_none() {
                 changed.push(previous.name.clone());
                 if let Some(before) = &mut before {
                     before.attributes.push(previous.clone());
@@ -123,6 +125,30 @@ impl EntityChange {
     }
 }
 
+/// Finds attributes by names that come in about the order in which the attributes stand, so that
+/// to find all of many takes about as many steps. This runs for every write, where all writers
+/// wait for each other.
+struct InOrder<'a> {
+    attributes: &'a [Attribute],
+    /// Where the next name is expected.
+    next: usize,
+}
+
+impl<'a> InOrder<'a> {
+    fn of(entity: Option<&'a Entity>) -> Self {
+        Self { attributes: entity.map_or(&[], |entity| &entity.attributes), next: 0 }
+    }
+
+    fn find(&mut self, name: &AttrName) -> Option<&'a Attribute> {
+        let (earlier, later) = self.attributes.split_at_checked(self.next)?;
+        let mut around = later.iter().chain(earlier);
+        let steps = around.position(|attribute| attribute.name == *name)?;
+        let at = (self.next + steps) % self.attributes.len();
+        self.next = at + 1;
+        self.attributes.get(at)
+    }
+}
+
 impl Entity {
     /// Everything but the attributes.
     fn clone_head(&self) -> Self {
@@ -141,7 +167,7 @@ impl Entity {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{Attribute, AttributeType, Instance, Json, Timestamp, Value};
+    use crate::{AttributeType, Instance, Json, Timestamp, Value};
 
     fn attribute(name: &str, value: &str, modified: i64) -> Attribute {
         let value = Value { kind: AttributeType::Property, json: Json::parse(value).unwrap() };
@@ -209,6 +235,23 @@ mod tests {
         let names: Vec<_> =
             before.attributes.iter().map(|attribute| attribute.name.as_str()).collect();
         assert_eq!(names, ["urn:touched", "urn:gone"]);
+    }
+
+    #[test]
+    fn attributes_in_another_order_are_the_same_attributes() {
+        let old = entity(vec![
+            attribute("urn:a", "1", 0),
+            attribute("urn:b", "1", 0),
+            attribute("urn:c", "1", 0),
+        ]);
+        let new = entity(vec![
+            attribute("urn:c", "1", 0),
+            attribute("urn:d", "1", 5),
+            attribute("urn:a", "1", 0),
+            attribute("urn:b", "2", 5),
+        ]);
+        let change = between(Some(&old), Some(new));
+        assert_eq!(change.changed, [name("urn:d"), name("urn:b")]);
     }
 
     #[test]

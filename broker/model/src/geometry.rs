@@ -13,6 +13,10 @@ mod crossing;
 #[error("not a GeoJSON geometry: {0}")]
 pub struct InvalidGeometry(pub String);
 
+/// The most positions of a geometry. What compares geometries takes time that grows with the
+/// product of their positions.
+const MAX_POSITIONS: usize = 20_000;
+
 /// Reads a GeoJSON geometry: `Point`, `MultiPoint`, `LineString`, `MultiLineString`, `Polygon` or
 /// `MultiPolygon`, longitude first. A third number of a position, the height, is not kept. Other
 /// members of the object, such as `bbox`, are not looked at.
@@ -21,8 +25,9 @@ pub struct InvalidGeometry(pub String);
 ///
 /// [`InvalidGeometry`] if it is not one, if a position has not two or three finite numbers or
 /// lies outside the world (longitudes from -180 to 180 and latitudes from -90 to 90 degrees), if
-/// a line has fewer than two positions, if a ring has fewer than four or is not closed, or if
-/// two sides of a ring cross each other (looked for in rings of at most 2,000 sides).
+/// a line has fewer than two positions, if a ring has fewer than four or is not closed, if two
+/// sides of a ring cross each other (looked for in rings of at most 2,000 sides), or if there are
+/// more than 20,000 positions.
 pub fn parse_geometry(json: &Json) -> Result<Geometry<f64>, InvalidGeometry> {
     let limits = Limits { depth: Limits::MAX_DEPTH };
     let node =
@@ -39,6 +44,9 @@ pub fn parse_geometry(json: &Json) -> Result<Geometry<f64>, InvalidGeometry> {
         }
         return refuse("it has no coordinates");
     };
+    if positions(coordinates) > MAX_POSITIONS {
+        return refuse(format!("it has more than {MAX_POSITIONS} positions"));
+    }
     match kind {
         "Point" => position(coordinates).map(|position| Point(position).into()),
         "MultiPoint" => {
@@ -53,6 +61,16 @@ pub fn parse_geometry(json: &Json) -> Result<Geometry<f64>, InvalidGeometry> {
             let shown: String = other.chars().take(80).collect();
             refuse(format!("the type {shown:?} is not supported"))
         }
+    }
+}
+
+/// How many positions there are in coordinates of any shape.
+fn positions(node: &Node<'_>) -> usize {
+    match node.as_array() {
+        Some(elements) if elements.iter().any(|element| element.as_array().is_some()) => {
+            elements.iter().map(positions).sum()
+        }
+        Some(_) | None => 1,
     }
 }
 
@@ -245,6 +263,16 @@ mod tests {
             r#"{"type":"Polygon","coordinates":[[[0,0],[2,2],[2,0],[0,2],[0,0]]]}"#,
             "a ring crosses itself near [2,0]",
         );
+    }
+
+    #[test]
+    fn a_geometry_of_too_many_positions_is_refused() {
+        let line = |count: usize| {
+            let positions = vec!["[1,2]"; count].join(",");
+            parse(&format!("{{\"type\":\"LineString\",\"coordinates\":[{positions}]}}"))
+        };
+        assert!(line(MAX_POSITIONS).is_ok());
+        assert_eq!(line(MAX_POSITIONS + 1).unwrap_err().0, "it has more than 20000 positions");
     }
 
     proptest! {

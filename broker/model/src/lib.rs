@@ -35,7 +35,7 @@ pub use name::{AttrName, DatasetId, InvalidName, TypeName, Uri};
 pub use revision::{Position, Revision, Sequence};
 pub use scope::{InvalidScope, Scope};
 pub use tenant::{InvalidTenant, Tenant};
-pub use time::{InvalidTimestamp, Timestamp};
+pub use time::{InvalidTimestamp, Timestamp, TimestampText};
 pub use value::{AttributeType, Value};
 
 /// The prefix of the specification's own names.

@@ -67,13 +67,20 @@ impl Entity {
     /// The most instances of one attribute.
     pub const MAX_INSTANCES: usize = 1_000;
 
+    /// The most types of an entity.
+    pub const MAX_TYPES: usize = 200;
+
+    /// The most scopes of an entity.
+    pub const MAX_SCOPES: usize = 1_000;
+
     /// The entity that a creation makes (CIM 009, clause 5.6.1).
     ///
     /// # Errors
     ///
     /// [`InvalidFragment`] if id or type is missing, if an attribute has no value or a Null, or
-    /// if there are more than [`MAX_ATTRIBUTES`](Self::MAX_ATTRIBUTES) attributes or
-    /// [`MAX_INSTANCES`](Self::MAX_INSTANCES) instances of one.
+    /// if there are more than [`MAX_ATTRIBUTES`](Self::MAX_ATTRIBUTES) attributes,
+    /// [`MAX_INSTANCES`](Self::MAX_INSTANCES) instances of one, [`MAX_TYPES`](Self::MAX_TYPES)
+    /// types or [`MAX_SCOPES`](Self::MAX_SCOPES) scopes.
     pub fn create(fragment: EntityFragment, now: Timestamp) -> Result<Self, InvalidFragment> {
         let Some(id) = fragment.id else {
             return Err(InvalidFragment("an entity needs an id".to_owned()));
@@ -90,8 +97,8 @@ impl Entity {
             expires_at: set_or_absent("expiresAt", fragment.expires_at)?,
             attributes: Vec::new(),
         };
-        entity.add_types(fragment.types);
-        entity.add_scopes(set_or_absent("scope", fragment.scopes)?.unwrap_or_default());
+        entity.add_types(fragment.types)?;
+        entity.add_scopes(set_or_absent("scope", fragment.scopes)?.unwrap_or_default())?;
         let writer = Writer { rule: Rule::Append(Overwrite::Yes), now };
         writer.apply(&mut entity.attributes, fragment.attributes)?;
         Ok(entity)
@@ -111,13 +118,13 @@ impl Entity {
         now: Timestamp,
     ) -> Result<(Self, UpdateResult), InvalidFragment> {
         let mut entity = self.clone();
-        let mut touched = entity.add_types(fragment.types);
+        let mut touched = entity.add_types(fragment.types)?;
         if let Some(scopes) = set_or_absent("scope", fragment.scopes)? {
             if overwrite == Overwrite::Yes {
                 entity.scopes.clear();
                 touched = true;
             }
-            touched |= entity.add_scopes(scopes);
+            touched |= entity.add_scopes(scopes)?;
         }
         let expires_at = set_or_absent("expiresAt", fragment.expires_at)?;
         if expires_at.is_some() && (overwrite == Overwrite::Yes || entity.expires_at.is_none()) {
@@ -148,9 +155,9 @@ impl Entity {
         now: Timestamp,
     ) -> Result<(Self, UpdateResult), InvalidFragment> {
         let mut entity = self.clone();
-        let mut touched = entity.add_types(fragment.types);
+        let mut touched = entity.add_types(fragment.types)?;
         if !entity.scopes.is_empty() {
-            touched |= entity.patch_scopes(fragment.scopes);
+            touched |= entity.patch_scopes(fragment.scopes)?;
         }
         touched |= entity.patch_expiry(fragment.expires_at);
         let writer = Writer { rule: Rule::Update, now };
@@ -167,11 +174,12 @@ impl Entity {
     ///
     /// # Errors
     ///
-    /// [`InvalidFragment`] if an attribute would have no value, or would change its kind.
+    /// [`InvalidFragment`] if an attribute would have no value, would change its kind, or if
+    /// there would be too much, as for [`create`](Self::create).
     pub fn merge(&self, fragment: EntityFragment, now: Timestamp) -> Result<Self, InvalidFragment> {
         let mut entity = self.clone();
-        entity.add_types(fragment.types);
-        entity.patch_scopes(fragment.scopes);
+        entity.add_types(fragment.types)?;
+        entity.patch_scopes(fragment.scopes)?;
         entity.patch_expiry(fragment.expires_at);
         let writer = Writer { rule: Rule::Merge, now };
         writer.apply(&mut entity.attributes, fragment.attributes)?;
@@ -279,34 +287,42 @@ impl Entity {
     }
 
     /// Adds the types that are not there yet; whether there were any.
-    fn add_types(&mut self, types: Vec<TypeName>) -> bool {
+    fn add_types(&mut self, types: Vec<TypeName>) -> Result<bool, InvalidFragment> {
         let before = self.types.len();
         for name in types {
-            if !self.types.contains(&name) {
-                self.types.push(name);
+            if self.types.contains(&name) {
+                continue;
             }
+            if self.types.len() == Self::MAX_TYPES {
+                return Err(too_many(Self::MAX_TYPES, "types"));
+            }
+            self.types.push(name);
         }
-        self.types.len() > before
+        Ok(self.types.len() > before)
     }
 
     /// Adds the scopes that are not there yet; whether there were any.
-    fn add_scopes(&mut self, scopes: Vec<Scope>) -> bool {
+    fn add_scopes(&mut self, scopes: Vec<Scope>) -> Result<bool, InvalidFragment> {
         let before = self.scopes.len();
         for scope in scopes {
-            if !self.scopes.contains(&scope) {
-                self.scopes.push(scope);
+            if self.scopes.contains(&scope) {
+                continue;
             }
+            if self.scopes.len() == Self::MAX_SCOPES {
+                return Err(too_many(Self::MAX_SCOPES, "scopes"));
+            }
+            self.scopes.push(scope);
         }
-        self.scopes.len() > before
+        Ok(self.scopes.len() > before)
     }
 
     /// Replaces or removes the scopes; whether the request mentions them.
-    fn patch_scopes(&mut self, scopes: Patch<Vec<Scope>>) -> bool {
+    fn patch_scopes(&mut self, scopes: Patch<Vec<Scope>>) -> Result<bool, InvalidFragment> {
         let mentioned = scopes != Patch::Keep;
         if let Some(scopes) = scopes.apply(Some(std::mem::take(&mut self.scopes))) {
-            self.add_scopes(scopes);
+            self.add_scopes(scopes)?;
         }
-        mentioned
+        Ok(mentioned)
     }
 
     /// Sets or removes the expiry; whether the request mentions it.
@@ -315,6 +331,10 @@ impl Entity {
         self.expires_at = expires_at.apply(self.expires_at);
         mentioned
     }
+}
+
+fn too_many(most: usize, what: &str) -> InvalidFragment {
+    InvalidFragment(format!("an entity has at most {most} {what}"))
 }
 
 /// The value of a member in an operation that knows no Nulls.

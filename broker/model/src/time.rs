@@ -87,24 +87,65 @@ impl FromStr for Timestamp {
     }
 }
 
-impl fmt::Display for Timestamp {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+/// A time as it is written: ASCII.
+#[derive(Clone, Copy, Debug)]
+pub struct TimestampText {
+    bytes: [u8; Self::LONGEST],
+    length: usize,
+}
+
+impl TimestampText {
+    /// `9999-12-31T23:59:59.999999Z`.
+    const LONGEST: usize = 27;
+
+    /// The text.
+    pub fn as_str(&self) -> &str {
+        let written = self.bytes.get(..self.length).unwrap_or_default();
+        std::str::from_utf8(written).unwrap_or_default()
+    }
+
+    /// Appends a number in so many digits, and then a character.
+    fn push(&mut self, number: i64, digits: usize, then: u8) {
+        let mut rest = number;
+        let place = self.bytes.get_mut(self.length..).unwrap_or_default();
+        for byte in place.iter_mut().take(digits).rev() {
+            *byte = b'0' + u8::try_from(rest % 10).unwrap_or_default();
+            rest /= 10;
+        }
+        if let Some(byte) = place.get_mut(digits) {
+            *byte = then;
+        }
+        self.length += digits + 1;
+    }
+}
+
+impl Timestamp {
+    /// The time as it is written, made without the machinery of formatting: answers are full of
+    /// times.
+    pub fn text(self) -> TimestampText {
         let seconds = self.0.div_euclid(1_000_000);
         let fraction = self.0.rem_euclid(1_000_000);
         let (year, month, day) = civil(seconds.div_euclid(86_400));
         let second = seconds.rem_euclid(86_400);
-        write!(
-            f,
-            "{year:04}-{month:02}-{day:02}T{:02}:{:02}:{:02}",
-            second / 3600,
-            second / 60 % 60,
-            second % 60
-        )?;
+        let mut text = TimestampText { bytes: [0; TimestampText::LONGEST], length: 0 };
+        text.push(year, 4, b'-');
+        text.push(month, 2, b'-');
+        text.push(day, 2, b'T');
+        text.push(second / 3600, 2, b':');
+        text.push(second / 60 % 60, 2, b':');
+        text.push(second % 60, 2, if fraction == 0 { b'Z' } else { b'.' });
         match (fraction, fraction % 1000) {
-            (0, _) => f.write_str("Z"),
-            (_, 0) => write!(f, ".{:03}Z", fraction / 1000),
-            _ => write!(f, ".{fraction:06}Z"),
+            (0, _) => {}
+            (_, 0) => text.push(fraction / 1000, 3, b'Z'),
+            _ => text.push(fraction, 6, b'Z'),
         }
+        text
+    }
+}
+
+impl fmt::Display for Timestamp {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.text().as_str())
     }
 }
 

@@ -17,8 +17,12 @@ pub struct Pattern(Regex);
 pub struct InvalidPattern(String);
 
 impl Pattern {
-    /// The most memory that a compiled pattern takes, in bytes. `x{1000}{1000}` is refused.
-    pub const MAX_COMPILED_BYTES: usize = 1 << 20;
+    /// The most memory that a compiled pattern takes, in bytes. `x{1000}{1000}` is refused. The
+    /// time that matching takes grows with the product of this and the text.
+    pub const MAX_COMPILED_BYTES: usize = 128 << 10;
+
+    /// The most memory that matching takes to be quick, in bytes.
+    const MAX_CACHE_BYTES: usize = 1 << 20;
 
     /// Compiles a pattern.
     ///
@@ -29,7 +33,7 @@ impl Pattern {
     pub fn new(text: &str) -> Result<Self, InvalidPattern> {
         RegexBuilder::new(text)
             .size_limit(Self::MAX_COMPILED_BYTES)
-            .dfa_size_limit(Self::MAX_COMPILED_BYTES)
+            .dfa_size_limit(Self::MAX_CACHE_BYTES)
             .build()
             .map(Self)
             .map_err(|error| InvalidPattern(reason(&error)))
@@ -114,6 +118,8 @@ mod tests {
         };
         check("(", "unclosed group");
         check("\\w{1000}{1000}", "it is too large");
+        check("1[01]{5000}[^01]", "it is too large");
+        assert!(Pattern::new(r"^[\w.-]+@\w+\.(jp|com)$").is_ok(), "an everyday one");
         let deep = "(".repeat(1_000) + &")".repeat(1_000);
         assert!(Pattern::new(&deep).is_err());
     }

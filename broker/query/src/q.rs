@@ -48,8 +48,8 @@ pub enum Query {
 /// Values of different types are unequal and have no order. Texts are ordered by code point,
 /// times by the moment that they mean. A relationship knows only `==` and `!=`. A language
 /// property without a language has all its texts as its value; it equals a text if one of them
-/// does, and is unequal to it if none does. Patterns are for texts alone: neither `~=` nor `!~=`
-/// holds for anything else.
+/// does, and is unequal to it if none does. Patterns are for texts of at most
+/// [`MAX_MATCHED`](Query::MAX_MATCHED) bytes alone: neither `~=` nor `!~=` holds for anything else.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub enum Comparison {
     /// `==`: equal to one of these values, or within one of these ranges. For an array, one of
@@ -97,6 +97,12 @@ impl Query {
     /// The most regular expressions in a query.
     pub const MAX_PATTERNS: usize = 16;
 
+    /// The longest text that a pattern is looked for in, in bytes.
+    pub const MAX_MATCHED: usize = 16 * 1024;
+
+    /// The most values in all lists of a query. Each is compared with each element of an array.
+    pub const MAX_VALUES: usize = 1_000;
+
     /// Reads a query. Values are taken as they are written: a term of a vocabulary property is
     /// compared expanded, so the query has to have its URI.
     ///
@@ -105,7 +111,7 @@ impl Query {
     /// [`InvalidQuery`] if the text is not of the language, is longer than
     /// [`MAX_BYTES`](Self::MAX_BYTES), nests deeper than [`MAX_DEPTH`](Self::MAX_DEPTH), has more
     /// than [`MAX_PATTERNS`](Self::MAX_PATTERNS) regular expressions or one that is malformed or
-    /// too large, or looks into linked entities (`rel{…}`), which is not supported.
+    /// too large, more than [`MAX_VALUES`](Self::MAX_VALUES) values, or looks into linked entities (`rel{…}`), which is not supported.
     pub fn parse(text: &str, terms: &dyn Terms) -> Result<Self, InvalidQuery> {
         parse::query(text, terms, &[])
     }

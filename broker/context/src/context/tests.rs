@@ -281,3 +281,13 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn of_prefixes_made_of_one_another_the_longest_are_tried() {
+    let base = |length: usize| format!("urn:{}", "a".repeat(length));
+    let many: serde_json::Map<String, Value> =
+        (1..1000).map(|n| (format!("p{n}"), json!({"@id": base(n), "@prefix": true}))).collect();
+    let many = context(&Value::Object(many));
+    assert_eq!(many.compact(&base(1000)), "p999:a");
+    assert!(many.0.own.prefixes_of(&base(1000)).count() < 100);
+}

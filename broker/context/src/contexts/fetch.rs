@@ -66,6 +66,22 @@ struct Answer {
     length: usize,
 }
 
+/// A document that may be used.
+#[derive(Debug)]
+pub(super) struct Usable {
+    pub(super) document: Arc<Value>,
+    pub(super) until: Instant,
+    /// In bytes.
+    pub(super) length: usize,
+}
+
+impl Answer {
+    fn usable(self) -> Result<Usable, ContextError> {
+        let Self { document, until, length, .. } = self;
+        document.map(|document| Usable { document, until, length })
+    }
+}
+
 /// What an origin said.
 enum Fetched {
     Document { document: Arc<Value>, length: usize, headers: HeaderMap },
@@ -88,13 +104,10 @@ impl Fetcher {
         self.flights.lock().len()
     }
 
-    /// The document at a normalized address, and until when it may be used.
-    pub(super) async fn document(
-        &self,
-        address: &str,
-    ) -> Result<(Arc<Value>, Instant), ContextError> {
+    /// The document at a normalized address.
+    pub(super) async fn document(&self, address: &str) -> Result<Usable, ContextError> {
         if let Some(answer) = self.fresh(address) {
-            return answer.document.map(|document| (document, answer.until));
+            return answer.usable();
         }
         let flight = Flight::join(self, address);
         let turn = flight.lock.lock().await;
@@ -104,7 +117,7 @@ impl Fetcher {
             None => self.renewed(address).await,
         };
         drop(turn);
-        answer.document.map(|document| (document, answer.until))
+        answer.usable()
     }
 
     fn fresh(&self, address: &str) -> Option<Answer> {

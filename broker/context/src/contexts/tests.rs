@@ -258,6 +258,24 @@ async fn contexts_that_never_end_are_refused() {
 }
 
 #[tokio::test]
+async fn contexts_that_come_to_too_much_are_refused() {
+    let origin = Origin::start().await;
+    let padded =
+        |term: &str| json!({ term: { "@id": "urn:a", "@container": vec!["@set"; 90_000] }});
+    let contexts = contexts();
+    origin.put("/large", &padded("large"));
+    let often = vec![origin.url("/large"); 10];
+    let refused = reason(inline(&contexts, &json!(often)).await);
+    assert!(refused.contains("definitions are longer than 4194304 bytes"), "{refused}");
+    let many: Vec<String> = (0..10).map(|n| origin.url(&format!("/large{n}"))).collect();
+    for n in 0..10 {
+        origin.put(&format!("/large{n}"), &padded(&format!("t{n}")));
+    }
+    let refused = reason(inline(&contexts, &json!(many)).await);
+    assert!(refused.contains("documents are longer than 4194304 bytes"), "{refused}");
+}
+
+#[tokio::test]
 async fn what_is_no_context_document_is_invalid_and_what_is_not_there_is_not_available() {
     let origin = Origin::start().await;
     let contexts = contexts();

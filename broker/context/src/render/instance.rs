@@ -7,8 +7,8 @@ use musubi_model::{
 use super::Rendering;
 use crate::expand::{Looks, looks};
 
-impl Rendering<'_, '_> {
-    pub(super) fn normalized(&mut self, instance: &Instance) {
+impl<'r> Rendering<'_, 'r> {
+    pub(super) fn normalized(&mut self, instance: &'r Instance) {
         self.writer.raw(match instance.value.kind {
             AttributeType::Property => "{\"type\":\"Property\",",
             AttributeType::GeoProperty => "{\"type\":\"GeoProperty\",",
@@ -26,7 +26,7 @@ impl Rendering<'_, '_> {
 
     /// Without `type` where it can be inferred, and without the object around it where there is
     /// nothing but a value that would be read as this one.
-    pub(super) fn concise_alone(&mut self, instance: &Instance) {
+    pub(super) fn concise_alone(&mut self, instance: &'r Instance) {
         let value = &instance.value;
         let is_bare = match value.kind {
             AttributeType::Property => {
@@ -48,7 +48,7 @@ impl Rendering<'_, '_> {
     }
 
     /// Without `type` where it can be inferred.
-    pub(super) fn concise(&mut self, instance: &Instance) {
+    pub(super) fn concise(&mut self, instance: &'r Instance) {
         let value = &instance.value;
         self.writer.raw("{");
         if value.kind == AttributeType::Property && looks_like(&value.json) == Looks::Geometry {
@@ -82,7 +82,7 @@ impl Rendering<'_, '_> {
         self.writer.raw(":");
         let value = attribute.instances.first().map(|instance| &instance.value);
         match value.and_then(|value| Some((value.kind, value.json.as_text()?))) {
-            Some((AttributeType::VocabProperty, name)) => self.writer.name(&name),
+            Some((AttributeType::VocabProperty, name)) => self.writer.new_name(&name),
             Some((_, text)) => self.writer.string(&text),
             None => self.writer.raw("null"),
         }
@@ -155,7 +155,7 @@ impl Rendering<'_, '_> {
     }
 
     /// Everything but type and value.
-    fn qualifiers(&mut self, instance: &Instance) {
+    fn qualifiers(&mut self, instance: &'r Instance) {
         if let Some(observed_at) = instance.observed_at {
             self.writer.time(",\"observedAt\":", observed_at);
         }

@@ -298,3 +298,34 @@ proptest! {
         prop_assert!(serde_json::from_slice::<Tree>(&out).is_ok());
     }
 }
+
+#[test]
+fn entities_one_after_another_look_as_each_alone() {
+    let (vehicle, context) = vehicle();
+    let other = entity(
+        &json!({
+            "id": "urn:ngsi-ld:Vehicle:2",
+            "type": ["Vehicle", "Other"],
+            "isAt": {"type": "Relationship", "object": "urn:place:2"},
+            "speed": {"type": "Property", "value": 5, "observedAt": "2020-01-01T00:00:00.500Z"},
+        }),
+        &context,
+    );
+    let many: serde_json::Map<String, Tree> =
+        (0..300).map(|n| (format!("a{n}"), n.into())).collect();
+    let mut many = Tree::Object(many);
+    many["id"] = "urn:ngsi-ld:Vehicle:3".into();
+    many["type"] = "Vehicle".into();
+    let many = entity(&many, &context);
+    for form in [Form::Normalized, Form::Concise, Form::Simplified] {
+        let representation =
+            Representation { form, system_attributes: true, ..Representation::default() };
+        let (mut apart, mut together) = (Vec::new(), Vec::new());
+        let mut renderer = Renderer::new(&mut together, &context, &representation);
+        for entity in [&vehicle, &many, &other, &vehicle, &many, &other] {
+            renderer.entity(entity);
+            render_entity(&mut apart, entity, &context, &representation);
+        }
+        assert_eq!(String::from_utf8(together).unwrap(), String::from_utf8(apart).unwrap());
+    }
+}

@@ -3,6 +3,7 @@
 use axum::body::{Body, Bytes};
 use futures_util::stream;
 use http::Method;
+use musubi_http::{HttpOptions, Limits};
 use serde_json::json;
 
 use crate::support::{Api, ENTITIES, JSON, request};
@@ -87,6 +88,9 @@ async fn hostile_queries_are_refused_or_answered_quickly() {
         format!("q={}a{}", "(".repeat(2000), ")".repeat(2000)),
         format!("pick={}", "a%7B".repeat(2000)),
         format!("scopeQ={}", "(".repeat(2000)),
+        format!("attrs={}", vec!["a"; 501].join(",")),
+        format!("omit={}", vec!["a"; 501].join(",")),
+        format!("lang={}", vec!["en"; 17].join(",")),
     ] {
         let answer = api.get(&format!("{ENTITIES}?type=T&{query}")).await;
         answer.is_problem(400, "BadRequestData");
@@ -117,4 +121,77 @@ async fn headers_that_are_no_text_are_refused() {
     }
     let answer = api.get_with(&format!("{ENTITIES}/urn:a:1"), &[("link", "nonsense")]).await;
     answer.is_problem(400, "InvalidRequest");
+}
+
+#[tokio::test]
+async fn very_many_types_or_scopes_are_refused_at_once() {
+    let many = |prefix: &str| (0..100_000).map(|n| format!("{prefix}{n}")).collect::<Vec<_>>();
+    check(json!({ "id": "urn:a:1", "type": many("T") }).to_string(), "BadRequestData").await;
+    let scopes = json!({ "id": "urn:a:1", "type": "T", "scope": many("/s") });
+    check(scopes.to_string(), "BadRequestData").await;
+}
+
+#[tokio::test]
+async fn a_batch_of_too_many_items_is_refused() {
+    let api = Api::new();
+    for operation in ["create", "upsert", "update", "merge", "delete"] {
+        let path = format!("/ngsi-ld/v1/entityOperations/{operation}");
+        let answer = api.post(&path, &json!(vec![json!({}); 10_001])).await;
+        answer.is_problem(400, "BadRequestData");
+        assert!(answer.body.contains("at most 10000 items"), "{}", answer.body);
+    }
+}
+
+#[tokio::test]
+async fn a_batch_of_too_many_contexts_gets_those_alone_that_are_few() {
+    let api = Api::new();
+    let item = |n: usize| {
+        let context = json!({ "@vocab": format!("https://example.jp/{n}#") });
+        json!({ "id": format!("urn:a:{n}"), "type": "T", "@context": context })
+    };
+    let items: Vec<_> = (0..20).map(item).collect();
+    let path = "/ngsi-ld/v1/entityOperations/create";
+    let headers = [("content-type", crate::support::LD_JSON)];
+    let body = json!(items).to_string();
+    let answer = api.send(request(Method::POST, path, &headers, body)).await;
+    assert_eq!(answer.status, 207, "{}", answer.body);
+    assert_eq!(answer.value()["success"].as_array().unwrap().len(), 16);
+    assert_eq!(answer.value()["errors"][3]["entityId"], "urn:a:19");
+}
+
+#[tokio::test]
+async fn a_page_that_would_be_too_long_is_refused() {
+    let limits = Limits { answer: 10_000, ..Limits::default() };
+    let api = Api::with(HttpOptions { limits, ..HttpOptions::default() }, None);
+    for n in 0..20 {
+        api.create(&json!({ "id": format!("urn:a:{n}"), "type": "T", "a": "x".repeat(1000) }))
+            .await;
+    }
+    api.get(&format!("{ENTITIES}?type=T")).await.is_problem(403, "TooComplexQuery");
+    assert_eq!(api.get(&format!("{ENTITIES}?type=T&limit=5")).await.status, 200);
+}
+
+#[tokio::test]
+async fn linked_entities_that_point_at_each_other_are_not_followed_forever() {
+    let limits = Limits { answer: 200_000, ..Limits::default() };
+    let api = Api::with(HttpOptions { limits, ..HttpOptions::default() }, None);
+    let all: Vec<String> = (0..30).map(|n| format!("urn:a:{n}")).collect();
+    for id in &all {
+        let links = json!({ "type": "Relationship", "object": all });
+        api.create(&json!({ "id": id, "type": "T", "to": links })).await;
+    }
+    // Of what is rendered next to nothing is shown.
+    let nested = format!("{}to{}", "to{".repeat(9), "}".repeat(9));
+    let query = format!("join=inline&joinLevel=10&pick={nested}&options=keyValues");
+    let query = query.replace('{', "%7B").replace('}', "%7D");
+    let answer = api.get(&format!("{ENTITIES}/urn:a:0?{query}")).await;
+    answer.is_problem(403, "TooComplexQuery");
+}
+
+#[tokio::test]
+async fn a_compressed_body_is_refused_bare() {
+    let api = Api::new();
+    let headers = [("content-type", JSON), ("content-encoding", "gzip")];
+    let answer = api.send(request(Method::POST, ENTITIES, &headers, "{}")).await;
+    assert_eq!((answer.status, answer.body.as_str()), (415, ""));
 }

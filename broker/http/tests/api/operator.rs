@@ -38,11 +38,11 @@ async fn metrics_count_requests_by_route_and_status() {
     api.get(&format!("{ENTITIES}/urn:a:2")).await;
     api.get("/nowhere").await;
     let answer = api.get("/metrics").await;
-    let line = "musubi_http_requests_total{route=\"/ngsi-ld/v1/entities/{id}\",method=\"GET\",\
+    let line = "http_requests_total{route=\"/ngsi-ld/v1/entities/{id}\",method=\"GET\",\
                 status=\"404\"} 2";
     assert!(answer.body.contains(line), "{}", answer.body);
     assert!(answer.body.contains("{route=\"\",method=\"GET\",status=\"404\"} 1"));
-    assert!(answer.body.contains("musubi_http_request_duration_seconds_bucket"));
+    assert!(answer.body.contains("http_request_duration_seconds_bucket"));
     assert!(answer.body.ends_with("# EOF\n"));
 }
 
@@ -190,6 +190,36 @@ async fn only_its_own_names_reach_a_server_without_authentication() {
     answer.is_problem(421, "InvalidRequest");
     let answer = api.get_with("/nowhere", &[("host", "rebound.example:1026")]).await;
     answer.is_problem(421, "InvalidRequest");
+}
+
+#[tokio::test]
+async fn a_page_of_another_origin_changes_nothing_on_a_server_without_authentication() {
+    let options = HttpOptions {
+        hosts: Hosts::LoopbackAnd(Vec::new()),
+        origins: vec!["https://map.example.jp".to_owned()],
+        adapters: Some(Arc::new(Shelters)),
+        ..HttpOptions::default()
+    };
+    let api = Api::with(options, None);
+    let send = async |origin: &str| {
+        let headers = [("host", "127.0.0.1:1026"), ("origin", origin)];
+        let path = "/musubi/v1/adapters/shelter/counts";
+        api.send(request(Method::POST, path, &headers, "1")).await
+    };
+    for origin in ["http://127.0.0.1:1026", "http://localhost:1026", "https://map.example.jp"] {
+        assert_eq!(send(origin).await.status, 200, "{origin}");
+    }
+    for origin in ["https://evil.example", "null", "https://127.0.0.1.evil.example", ""] {
+        send(origin).await.is_problem(403, "InvalidRequest");
+    }
+}
+
+#[tokio::test]
+async fn a_path_that_is_no_text_is_a_problem_everywhere() {
+    let api = Api::new();
+    api.get("/musubi/v1/contexts/%FF").await.is_problem(400, "BadRequestData");
+    let answer = api.post("/musubi/v1/adapters/%FF/counts", &json!(1)).await;
+    answer.is_problem(400, "BadRequestData");
 }
 
 #[tokio::test]

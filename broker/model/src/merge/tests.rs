@@ -113,6 +113,14 @@ fn a_creation_needs_id_type_and_values() {
     let many = (0..=Entity::MAX_INSTANCES).map(|n| of(&format!("d:{n}"), property("1")));
     let many = AttributeFragment { name: name("a"), instances: many.collect() };
     check(whole(vec![many]), "https://example.org/a has more than 1000 instances");
+    let many = (0..=Entity::MAX_TYPES).map(|n| format!("urn:t:{n}").parse().unwrap());
+    check(
+        EntityFragment { types: many.collect(), ..whole(vec![]) },
+        "an entity has at most 200 types",
+    );
+    let many = (0..=Entity::MAX_SCOPES).map(|n| Scope::parse(&format!("s{n}")).unwrap());
+    let many = Patch::Set(many.collect());
+    check(EntityFragment { scopes: many, ..whole(vec![]) }, "an entity has at most 1000 scopes");
 }
 
 #[test]

@@ -8,7 +8,7 @@ use musubi_model::{
     Value,
 };
 
-use super::{Comparison, Literal};
+use super::{Comparison, Literal, Query};
 use crate::{AttributePath, Pattern};
 
 /// A value that a path leads to.
@@ -253,10 +253,10 @@ impl<'a> Found<'a> {
         order.is_some_and(fits)
     }
 
-    /// Whether the pattern is found in the value; none if the value is no text.
+    /// Whether the pattern is found in the value; none if the value is no text, or too long a one.
     fn matches(&self, pattern: &Pattern) -> Option<bool> {
         match self {
-            Self::Text(text) => Some(pattern.is_match(text)),
+            Self::Text(text) => (text.len() <= Query::MAX_MATCHED).then(|| pattern.is_match(text)),
             Self::Languages(texts) => {
                 let found: Vec<bool> =
                     texts.iter().filter_map(|text| text.matches(pattern)).collect();

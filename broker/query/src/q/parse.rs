@@ -24,6 +24,7 @@ pub(super) fn query(
         expand_values,
         depth: Query::MAX_DEPTH,
         patterns: Query::MAX_PATTERNS,
+        values: Query::MAX_VALUES,
     };
     let query = parser.or()?;
     if parser.cursor.at_end() {
@@ -39,6 +40,7 @@ struct Parser<'a> {
     expand_values: &'a [AttrName],
     depth: usize,
     patterns: usize,
+    values: usize,
 }
 
 impl Parser<'_> {
@@ -163,6 +165,11 @@ impl Parser<'_> {
         loop {
             self.cursor.skip_spaces();
             let start = self.cursor;
+            let Some(left) = self.values.checked_sub(1) else {
+                let reason = format!("there are more than {} values", Query::MAX_VALUES);
+                return Err(start.error(reason));
+            };
+            self.values = left;
             let value = self.value(expand)?;
             let value = if self.cursor.eat("..") {
                 self.cursor.skip_spaces();

@@ -291,6 +291,19 @@ fn patterns_are_searched_in_texts() {
 }
 
 #[test]
+fn a_text_that_is_too_long_for_a_pattern_matches_neither_way() {
+    let mut car = car();
+    let mut set = |length: usize| {
+        let text = format!("\"{}\"", "a".repeat(length));
+        car.attributes[0].instances[0].value.json = Json::parse(&text).unwrap();
+        let holds = |text| Query::parse(text, &ExampleTerms).unwrap().matches(&car);
+        (holds("brand~=^a"), holds("brand!~=^a"), holds("brand!~=x"))
+    };
+    assert_eq!(set(Query::MAX_MATCHED), (true, false, true));
+    assert_eq!(set(Query::MAX_MATCHED + 1), (false, false, false));
+}
+
+#[test]
 fn and_binds_tighter_than_or() {
     check("brand|unknown;unknown", true);
     check("(brand|unknown);unknown", false);
@@ -339,6 +352,8 @@ fn what_is_no_query_is_refused_with_the_place() {
     check(&"(".repeat(65), "65 parentheses nest deeper than 64 levels");
     check(&"(".repeat(10_000), "65 parentheses nest deeper than 64 levels");
     check(&vec!["a~=x"; 17].join(";"), "84 there are more than 16 patterns");
+    let many = format!("a=={};a=={}", vec!["1"; 600].join(","), vec!["1"; 401].join(","));
+    check(&many, "2007 there are more than 1000 values");
     check(&"a;".repeat(10_000), "1 at most 16384 bytes are accepted, and these are 20000");
     let nested = format!("{}a{}", "(".repeat(64), ")".repeat(64));
     assert!(Query::parse(&nested, &ExampleTerms).is_ok());
