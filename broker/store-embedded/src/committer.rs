@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use musubi_model::Sequence;
-use musubi_store::{Outcome, StoreError};
+use musubi_store::{Group, Outcome, RecordKind, StoreError};
 use tokio::time::Instant;
 
 use crate::batch::{Counters, Draft, Effects};
@@ -52,6 +52,24 @@ impl Broken {
     fn unwritten(error: impl Into<Failure>) -> Self {
         Self { error: error.into(), uncertain: None }
     }
+}
+
+/// Whether groups only say what became of changes that are in the log already. As long as that
+/// cannot be written the log cannot be truncated, so a disk that is full of it would stay so.
+pub(crate) fn is_upkeep(groups: &[Group]) -> bool {
+    groups.iter().all(|group| {
+        group.writes.is_empty()
+            && group.records.iter().all(|record| match record.key.kind {
+                RecordKind::Cursor
+                | RecordKind::Outbox
+                | RecordKind::Ledger
+                | RecordKind::DeadLetter => true,
+                RecordKind::Tenant
+                | RecordKind::Subscription
+                | RecordKind::AdapterState
+                | RecordKind::Context => false,
+            })
+    })
 }
 
 impl Committer {
@@ -166,13 +184,8 @@ impl Committer {
         }
         self.figures_owed = true;
         let start = Instant::now();
-        let Some(engine) = self.engine.clone().filter(|_| self.shared.health.trouble().is_none())
-        else {
-            let trouble = self.shared.health.trouble().unwrap_or(Trouble::Failed);
-            return requests.into_iter().for_each(|request| {
-                let _ = request.answer.send(Err(trouble.answer("writing")));
-            });
-        };
+        let requests = self.refuse(requests);
+        let Some(engine) = self.engine.clone().filter(|_| !requests.is_empty()) else { return };
         let (groups, answers): (Vec<_>, Vec<_>) =
             requests.into_iter().map(|request| (request.groups, request.answer)).unzip();
         match self.carry_out(&engine, groups) {
@@ -195,11 +208,33 @@ impl Committer {
         }
     }
 
+    /// Answers what cannot be carried out now, and gives the rest.
+    fn refuse(&self, requests: Vec<CommitRequest>) -> Vec<CommitRequest> {
+        let trouble = match &self.engine {
+            Some(_) => self.shared.health.trouble(),
+            None => Some(self.shared.health.trouble().unwrap_or(Trouble::Failed)),
+        };
+        let Some(trouble) = trouble else { return requests };
+        let has_reserve = self.engine.is_some() && trouble == Trouble::Full && self.has_reserve();
+        let (taken, refused): (Vec<_>, Vec<_>) =
+            requests.into_iter().partition(|request| has_reserve && is_upkeep(&request.groups));
+        for request in refused {
+            let _ = request.answer.send(Err(trouble.answer("writing")));
+        }
+        taken
+    }
+
+    /// Whether there is room for what helps to make room.
+    fn has_reserve(&self) -> bool {
+        let least = self.shared.options.min_free_disk / 2;
+        self.folder.free_bytes().is_ok_and(|free| free >= least)
+    }
+
     /// Writes a batch, makes it durable and publishes it.
     fn carry_out(
         &mut self,
         engine: &Engine,
-        requests: Vec<Vec<musubi_store::Group>>,
+        requests: Vec<Vec<Group>>,
     ) -> Result<Vec<Vec<Outcome>>, Broken> {
         let next = Sequence(self.counters.newest.0 + 1);
         let length = self.shared.options.log_segment;

@@ -17,6 +17,7 @@ const CLOSED: u8 = 3;
 pub(crate) struct Health {
     state: AtomicU8,
     healthy: watch::Sender<bool>,
+    ended: watch::Sender<bool>,
 }
 
 /// Why a store does not write.
@@ -35,7 +36,11 @@ pub(crate) enum Trouble {
 
 impl Health {
     pub(crate) fn new() -> Self {
-        Self { state: AtomicU8::new(HEALTHY), healthy: watch::Sender::new(true) }
+        Self {
+            state: AtomicU8::new(HEALTHY),
+            healthy: watch::Sender::new(true),
+            ended: watch::Sender::new(false),
+        }
     }
 
     /// What stands in the way of a write; none if nothing does.
@@ -59,6 +64,13 @@ impl Health {
         self.healthy.send_if_modified(|healthy| {
             std::mem::replace(healthy, trouble.is_none()) != trouble.is_none()
         });
+        if trouble == Some(Trouble::Closed) {
+            self.ended.send_replace(true);
+        }
+    }
+
+    pub(crate) fn watch_end(&self) -> watch::Receiver<bool> {
+        self.ended.subscribe()
     }
 
     pub(crate) fn watch(&self) -> watch::Receiver<bool> {

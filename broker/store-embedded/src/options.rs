@@ -21,7 +21,9 @@ pub struct EmbeddedOptions {
     /// When a write counts as durable.
     pub durability: Durability,
     /// Bytes. With less than this free on the disk, writes are refused with
-    /// [`StoreError::Full`](musubi_store::StoreError::Full); 0 means that they never are.
+    /// [`StoreError::Full`](musubi_store::StoreError::Full); 0 means that they never are. With less
+    /// than this, but half of it at least, what consumers of the log have to remember is still
+    /// taken: without it no part of the log could ever be dropped.
     pub min_free_disk: u64,
     /// Changes per part of the log, from 1. The log is truncated by dropping whole parts. A batch
     /// is never cut in two, so a part may hold a few more.

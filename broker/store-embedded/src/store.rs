@@ -14,7 +14,7 @@ use parking_lot::{Mutex, RwLock};
 use tokio::sync::{oneshot, watch};
 
 use crate::batch::Effects;
-use crate::committer::Committer;
+use crate::committer::{Committer, is_upkeep};
 use crate::engine::Engine;
 use crate::folder::Folder;
 use crate::health::{Health, Trouble};
@@ -137,7 +137,13 @@ impl EmbeddedStore {
         let committer = Committer::new(shared.clone(), folder, (Arc::new(engine), counters));
         let thread = std::thread::Builder::new()
             .name("store-committer".to_owned())
-            .spawn(move || committer.run())
+            .spawn({
+                let end = End(shared.clone());
+                move || {
+                    committer.run();
+                    drop(end);
+                }
+            })
             .map_err(|error| failed("starting the committer")(error.into()))?;
         Ok(Self { shared, pool, committer: Mutex::new(Some(thread)) })
     }
@@ -166,6 +172,12 @@ impl EmbeddedStore {
         self.shared.health.watch()
     }
 
+    /// Whether the store takes no writes any more, and a way to wait for that: it was closed, or
+    /// the committer has ended by a bug. Only to open it again helps then.
+    pub fn ended(&self) -> watch::Receiver<bool> {
+        self.shared.health.watch_end()
+    }
+
     #[cfg(test)]
     pub(crate) fn shared(&self) -> &Arc<Shared> {
         &self.shared
@@ -173,6 +185,21 @@ impl EmbeddedStore {
 
     fn table(&self, tenant: &Tenant) -> Option<SharedTable> {
         self.shared.resident.tables.get(tenant)
+    }
+}
+
+/// The end of the committer. If it has panicked, nobody would be answered any more: what waits and
+/// what comes is refused.
+#[derive(Debug)]
+struct End(Arc<Shared>);
+
+impl Drop for End {
+    fn drop(&mut self) {
+        let Shared { health, metrics, queue, .. } = &*self.0;
+        health.set(Some(Trouble::Closed));
+        metrics.healthy.set(0);
+        // Who waits for an answer hears of it when the way back is dropped.
+        drop(queue.close());
     }
 }
 
@@ -194,7 +221,9 @@ impl Store for EmbeddedStore {
         if groups.is_empty() {
             return ready(Ok(Vec::new())).boxed();
         }
-        if let Some(trouble) = self.shared.health.trouble() {
+        if let Some(trouble) = self.shared.health.trouble()
+            && !(trouble == Trouble::Full && is_upkeep(&groups))
+        {
             return ready(Err(trouble.answer(doing))).boxed();
         }
         async move {

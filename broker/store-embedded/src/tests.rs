@@ -8,6 +8,7 @@ use std::task::Poll;
 use std::time::Duration;
 
 use futures_util::FutureExt;
+use futures_util::future::join_all;
 use musubi_model::{Entity, EntityId, Revision, Sequence, Tenant, Timestamp};
 use musubi_query::{EntityQuery, Filter, Query, Start};
 use musubi_store::{
@@ -26,11 +27,13 @@ use crate::{EmbeddedOptions, EmbeddedStore};
 pub(crate) struct Faults {
     write: AtomicBool,
     sync: AtomicBool,
+    bug: AtomicBool,
 }
 
 impl Faults {
     /// Fails before anything is written.
     pub(crate) fn before_write(&self) -> Result<(), Box<dyn Error + Send + Sync>> {
+        assert!(!self.bug.load(Ordering::SeqCst), "a bug that the test asked for");
         fail_once(&self.write)
     }
 
@@ -209,6 +212,58 @@ async fn what_is_lost_for_good_is_not_passed_over() {
     let (_folder, store, engine) = forgetful(1).await;
     let refused = recovery::reconcile(&engine, &store.shared().resident, &mut None).unwrap_err();
     assert!(matches!(refused, RecoveryError::Lost(Sequence(1))), "{refused:?}");
+}
+
+#[tokio::test]
+async fn a_committer_that_has_panicked_leaves_nobody_without_an_answer() {
+    let (folder, store) = open();
+    commit(&store, vec![put(1)], vec![]).await.unwrap();
+    store.shared().faults.bug.store(true, Ordering::SeqCst);
+    let (table, mut ended) = (store.shared().resident.tables.of(&Tenant::default()), store.ended());
+    let held = table.write();
+    // The committer waits for the table, and the others behind it.
+    let group = || Group { writes: vec![put(2)], ..Group::default() };
+    let mut waiting: Vec<_> = (0..10).map(|_| store.commit(vec![group()])).collect();
+    for commit in &mut waiting {
+        assert!(commit.now_or_never().is_none());
+    }
+    drop(held);
+    let patience = Duration::from_secs(30);
+    for refused in tokio::time::timeout(patience, join_all(waiting)).await.unwrap() {
+        assert!(matches!(refused, Err(StoreError::Unavailable { .. })), "{refused:?}");
+    }
+    tokio::time::timeout(patience, ended.wait_for(|ended| *ended)).await.unwrap().unwrap();
+    assert!(!*store.healthy().borrow());
+    let later = store.commit(vec![group()]).now_or_never().unwrap();
+    assert!(matches!(later, Err(StoreError::Unavailable { .. })), "{later:?}");
+    assert_eq!(count(&store).await, 1, "reads go on");
+    tokio::time::timeout(patience, store.close()).await.unwrap().unwrap();
+    drop(store);
+    let store = EmbeddedStore::open(EmbeddedOptions::new(folder.path())).unwrap();
+    assert_eq!(count(&store).await, 1);
+}
+
+#[tokio::test]
+async fn with_too_little_room_consumers_of_the_log_may_still_get_on() {
+    let folder = tempfile::tempdir().unwrap();
+    let disk = rustix::fs::statvfs(folder.path()).unwrap();
+    let free = disk.f_bavail * disk.f_frsize;
+    let with = |min_free_disk| {
+        let options = EmbeddedOptions { min_free_disk, ..EmbeddedOptions::new(folder.path()) };
+        EmbeddedStore::open(options).unwrap()
+    };
+    let store = with(free / 2 * 3);
+    store.healthy().wait_for(|healthy| !healthy).await.unwrap();
+    let refused = commit(&store, vec![put(1)], vec![record(Some(b"1"))]).await;
+    assert!(matches!(refused, Err(StoreError::Full)), "{refused:?}");
+    commit(&store, vec![], vec![record(Some(b"2"))]).await.unwrap();
+    assert_eq!(ledger(&store).await.as_deref(), Some(&b"2"[..]));
+    drop(store);
+    let store = with(u64::MAX);
+    store.healthy().wait_for(|healthy| !healthy).await.unwrap();
+    let refused = commit(&store, vec![], vec![record(Some(b"3"))]).await;
+    assert!(matches!(refused, Err(StoreError::Full)), "{refused:?}");
+    assert_eq!(ledger(&store).await.as_deref(), Some(&b"2"[..]));
 }
 
 #[tokio::test]
