@@ -18,6 +18,10 @@ use crate::{NotifyError, SubscriptionId};
 /// How long to wait when the store does not give the log.
 const READ_AGAIN: Duration = Duration::from_secs(1);
 
+/// How long changes are gathered for one row while the outbox is long, so that an endpoint that is
+/// down for a day leaves some hundred thousand rows and not one for every change.
+const GATHER: Duration = Duration::from_millis(250);
+
 impl State<'_> {
     /// Reads a batch of the log. What is due is durable, and shown, when this returns.
     pub(crate) async fn consume(&mut self) -> Result<(), NotifyError> {
@@ -45,6 +49,9 @@ impl State<'_> {
         }
         self.shared.metrics.matching.observe(started.elapsed().as_secs_f64());
         self.shared.metrics.changes.inc_by(self.cursor.0.saturating_sub(read_from.0));
+        if self.outbox.is_long() && self.cursor >= newest {
+            self.read_later(GATHER);
+        }
         self.close(batch).await
     }
 

@@ -47,28 +47,28 @@ impl Metrics {
 
     pub(crate) fn register(&self, registry: &mut Registry) {
         registry.register(
-            "musubi_notify_attempts",
+            "notify_attempts",
             "Deliveries by what came of them; dead counts changes given up",
             self.attempts.clone(),
         );
         registry.register(
-            "musubi_notify_changes_read",
+            "notify_changes_read",
             "Changes read from the log",
             self.changes.clone(),
         );
         registry.register_with_unit(
-            "musubi_notify_matching",
+            "notify_matching",
             "Time to find out whom a batch of changes concerns",
             Unit::Seconds,
             self.matching.clone(),
         );
         registry.register(
-            "musubi_notify_open_breakers",
+            "notify_open_breakers",
             "Endpoints that are left alone because they keep failing",
             self.open_breakers.clone(),
         );
         registry.register(
-            "musubi_notify_subscriptions",
+            "notify_subscriptions",
             "Subscriptions that the notifier serves",
             self.subscriptions.clone(),
         );
@@ -84,11 +84,11 @@ impl Collector for LedgerCollector {
         let totals = self.0.totals();
         let age = self.0.oldest_pending_seconds();
         let counts = [
-            ("musubi_notify_due", "Changes that were due to a subscription", totals.due),
-            ("musubi_notify_delivered", "Due changes that were delivered", totals.delivered),
-            ("musubi_notify_pending", "Due changes that are still to be delivered", totals.pending),
-            ("musubi_notify_dead", "Due changes that are in the dead letters", totals.dead),
-            ("musubi_notify_suppressed", "Due changes that are not to be sent", totals.suppressed),
+            ("notify_due", "Changes that were due to a subscription", totals.due),
+            ("notify_delivered", "Due changes that were delivered", totals.delivered),
+            ("notify_pending", "Due changes that are still to be delivered", totals.pending),
+            ("notify_dead", "Due changes that are in the dead letters", totals.dead),
+            ("notify_suppressed", "Due changes that are not to be sent", totals.suppressed),
         ];
         for (name, help, count) in counts {
             let gauge = ConstGauge::new(i64::try_from(count).unwrap_or(i64::MAX));
@@ -97,7 +97,7 @@ impl Collector for LedgerCollector {
         }
         let gauge = ConstGauge::new(age);
         let metric = encoder.encode_descriptor(
-            "musubi_notify_oldest_pending",
+            "notify_oldest_pending",
             "Age of the oldest change that is still to be delivered; 0 if there is none",
             Some(&Unit::Seconds),
             gauge.metric_type(),

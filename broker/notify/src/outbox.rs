@@ -10,12 +10,35 @@ use crate::account::AccountKey;
 
 /// The value of an outbox record: pairs of change and subscription. Its key is the last change of
 /// the batch, in twenty digits.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Row {
     /// The changes that are due to somebody, in order, and when they happened.
     changes: Vec<(Sequence, Timestamp)>,
     /// To whom, and which of them.
     due: Vec<(Tenant, SubscriptionId, Vec<Sequence>)>,
+}
+
+/// A row as it is kept: every number as the difference to the one before it, which takes a few
+/// bytes per pair. While an endpoint is down there may be millions of them.
+#[derive(Serialize, Deserialize)]
+struct Packed {
+    changes: Vec<(u64, i64)>,
+    due: Vec<(Tenant, SubscriptionId, Vec<u64>)>,
+}
+
+/// The differences between numbers that follow each other, the first to zero.
+fn differences(numbers: &[Sequence]) -> Vec<u64> {
+    let before = std::iter::once(0).chain(numbers.iter().map(|number| number.0));
+    numbers.iter().zip(before).map(|(number, before)| number.0.wrapping_sub(before)).collect()
+}
+
+/// The numbers whose differences these are.
+fn sums(differences: &[u64]) -> Vec<Sequence> {
+    let sum = |before: &mut u64, difference: &u64| {
+        *before = before.wrapping_add(*difference);
+        Some(Sequence(*before))
+    };
+    differences.iter().scan(0, sum).collect()
 }
 
 /// The pairs of a batch, while it is being read.
@@ -56,12 +79,36 @@ impl Batch {
 impl Row {
     /// The value of the record.
     pub(crate) fn to_bytes(&self) -> Vec<u8> {
-        // No map and no float is in it, so this does not fail.
-        serde_json::to_vec(self).unwrap_or_default()
+        let sequences: Vec<_> = self.changes.iter().map(|(sequence, _)| *sequence).collect();
+        let mut before = 0;
+        let times = self.changes.iter().map(|(_, time)| {
+            let time = time.as_micros();
+            time.wrapping_sub(std::mem::replace(&mut before, time))
+        });
+        let packed = Packed {
+            changes: differences(&sequences).into_iter().zip(times).collect(),
+            due: self
+                .due
+                .iter()
+                .map(|(tenant, id, due)| (tenant.clone(), id.clone(), differences(due)))
+                .collect(),
+        };
+        // Numbers and text, of which nothing can fail.
+        postcard::to_allocvec(&packed).unwrap_or_default()
     }
 
-    pub(crate) fn from_bytes(bytes: &[u8]) -> Result<Self, serde_json::Error> {
-        serde_json::from_slice(bytes)
+    pub(crate) fn from_bytes(bytes: &[u8]) -> Result<Self, postcard::Error> {
+        let Packed { changes, due } = postcard::from_bytes(bytes)?;
+        let (sequences, times): (Vec<_>, Vec<_>) = changes.into_iter().unzip();
+        let mut now: i64 = 0;
+        let times = times.into_iter().map(|difference| {
+            now = now.wrapping_add(difference);
+            Timestamp::from_micros(now)
+        });
+        Ok(Self {
+            changes: sums(&sequences).into_iter().zip(times).collect(),
+            due: due.into_iter().map(|(tenant, id, due)| (tenant, id, sums(&due))).collect(),
+        })
     }
 
     /// Who is named, and with which changes.
@@ -132,5 +179,55 @@ impl Outbox {
 
     pub(crate) fn has_done(&self) -> bool {
         !self.done.is_empty()
+    }
+
+    /// Whether so many rows are open that new ones had better be large: each costs some hundred
+    /// bytes of its own.
+    pub(crate) fn is_long(&self) -> bool {
+        self.open.len() >= LONG
+    }
+}
+
+/// The number of open rows from which on changes are gathered for larger ones.
+const LONG: usize = 1000;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn key(name: &str) -> AccountKey {
+        let id = format!("urn:ngsi-ld:Subscription:{name}").parse().unwrap();
+        AccountKey { tenant: "town".parse().unwrap(), id }
+    }
+
+    #[test]
+    fn a_row_is_read_as_it_was_written_also_with_a_clock_that_jumps() {
+        let mut batch = Batch::default();
+        let times = [1_700_000_000_000_000, 1_700_000_000_000_007, 5, -3, 253_402_300_799_999_999];
+        for (n, time) in times.into_iter().enumerate() {
+            let sequence = Sequence(u64::MAX - 100 + 7 * u64::try_from(n).unwrap());
+            batch.add(key("a"), sequence, Timestamp::from_micros(time));
+            if n % 2 == 1 {
+                batch.add(key("b"), sequence, Timestamp::from_micros(time));
+            }
+        }
+        let row = batch.into_row();
+        let read = Row::from_bytes(&row.to_bytes()).unwrap();
+        assert_eq!(read, row);
+        assert_eq!(read.of(&key("b")).len(), 2);
+        assert!(Row::from_bytes(b"{\"changes\":[]}").is_err());
+        assert_eq!(Row::from_bytes(&Row::default().to_bytes()).unwrap(), Row::default());
+    }
+
+    #[test]
+    fn a_pair_takes_a_few_bytes() {
+        let mut batch = Batch::default();
+        // 5,000 changes per second.
+        for n in 0..1000 {
+            let time = Timestamp::from_micros(1_700_000_000_000_000 + 200 * n);
+            batch.add(key("a"), Sequence(10_000_000 + u64::try_from(n).unwrap()), time);
+        }
+        let bytes = batch.into_row().to_bytes().len();
+        assert!(bytes < 5_000, "{bytes} bytes for 1,000 pairs");
     }
 }

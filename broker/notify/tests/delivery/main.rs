@@ -8,6 +8,8 @@ mod lifecycle;
 #[cfg(test)]
 mod receiver;
 #[cfg(test)]
+mod replay;
+#[cfg(test)]
 mod routine;
 #[cfg(test)]
 mod store;

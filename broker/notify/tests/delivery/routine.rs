@@ -136,15 +136,15 @@ async fn the_metrics_say_what_became_of_what_was_due() {
     let mut text = String::new();
     encode(&mut text, &registry).unwrap();
     for line in [
-        "musubi_notify_due 1",
-        "musubi_notify_delivered 1",
-        "musubi_notify_pending 0",
-        "musubi_notify_attempts_total{outcome=\"delivered\"} 1",
-        "musubi_notify_changes_read_total 2",
-        "musubi_notify_open_breakers 0",
-        "musubi_notify_subscriptions 1",
-        "musubi_notify_oldest_pending_seconds 0",
-        "musubi_notify_matching_seconds_count",
+        "notify_due 1",
+        "notify_delivered 1",
+        "notify_pending 0",
+        "notify_attempts_total{outcome=\"delivered\"} 1",
+        "notify_changes_read_total 2",
+        "notify_open_breakers 0",
+        "notify_subscriptions 1",
+        "notify_oldest_pending_seconds 0",
+        "notify_matching_seconds_count",
     ] {
         assert!(text.contains(line), "{line} is not in\n{text}");
     }

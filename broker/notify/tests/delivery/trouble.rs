@@ -111,6 +111,36 @@ async fn what_does_not_fit_into_memory_is_read_from_the_outbox() {
     assert!(town.records(RecordKind::Outbox).await.is_empty());
 }
 
+#[tokio::test(start_paused = true)]
+async fn while_much_is_pending_rows_are_few_and_nothing_is_forgotten() {
+    let town = Town::new();
+    // Nobody listens there.
+    let subscription = town.subscribe(&to("1", "http://127.0.0.1:9/")).await;
+    let running = town.run(patient());
+    let mut count = 0;
+    let mut write_some = async || {
+        for _ in 0..1010 {
+            town.write(count).await;
+            count += 1;
+            // The notifier gets its turn.
+            for _ in 0..10 {
+                tokio::task::yield_now().await;
+            }
+        }
+        running.caught_up().await;
+        town.records(RecordKind::Outbox).await.len()
+    };
+    let before = write_some().await;
+    assert!(before >= 1000, "{before}: without need nothing waits");
+    let after = write_some().await;
+    assert!(after < before + 100, "{before} rows and then {after}");
+    assert_eq!(running.ledger(&subscription), ledger([0, 2020, 0, 0]));
+    running.kill().await;
+    let running = town.run(patient());
+    running.caught_up().await;
+    assert_eq!(running.ledger(&subscription), ledger([0, 2020, 0, 0]));
+}
+
 #[tokio::test]
 async fn what_fails_too_often_is_among_the_dead_letters() {
     let (town, receiver) = (Town::new(), Receiver::start().await);
