@@ -8,7 +8,7 @@ use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
 use http::{HeaderMap, HeaderName, HeaderValue};
 use musubi_adapter_kit::{
-    Adapter, AdapterError, ChangeFilter, Counters, GbfsSource, Item, MappingError, MappingFile,
+    Adapter, AdapterError, ChangeFilter, Counters, DeadLetter, GbfsSource, Item, MappingError, MappingFile,
     ModelChecking, Pipeline, Preset, Preview, ReceiveError, Services, Settled, SinkError,
 };
 use musubi_model::{AttrName, Tenant, Timestamp};
@@ -425,8 +425,7 @@ impl Adapter for GbfsAdapter {
     fn replay<'a>(
         &'a self,
         _tenant: &'a Tenant,
-        _origin: &'a str,
-        _payload: Bytes,
+        _letter: &'a DeadLetter,
     ) -> BoxFuture<'a, Result<(), String>> {
         let reason = "a feed is not replayed: its next poll brings the present state";
         std::future::ready(Err(reason.to_owned())).boxed()

@@ -19,12 +19,12 @@ pub(crate) const FEED: (&str, &str) = ("AdapterFeed", OWN);
 /// Every term of an attribute and the prefix of its expanded name.
 const TERMS: [(&str, &str); 25] = [
     ("location", NGSI_LD),
+    ("status", NGSI_LD),
     ("name", COMMON),
     ("address", COMMON),
     ("areaServed", COMMON),
     ("dataProvider", COMMON),
     ("source", COMMON),
-    ("status", COMMON),
     ("stationName", TRANSPORTATION),
     ("totalSlotNumber", TRANSPORTATION),
     ("freeSlotNumber", TRANSPORTATION),
@@ -75,7 +75,7 @@ mod tests {
     fn every_term_means_what_the_projects_context_says() {
         let context: Value = serde_json::from_str(musubi_schemas::CONTEXT).unwrap();
         let types = [STATION, FEED].map(|name| (name.0, entity_type(name).unwrap().to_string()));
-        for (term, name) in terms().chain(types).filter(|(term, _)| *term != "location") {
+        for (term, name) in terms().chain(types).filter(|(term, _)| !["location", "status"].contains(term)) {
             assert_eq!(context["@context"][term], name, "{term}");
         }
     }

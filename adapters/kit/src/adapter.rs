@@ -2,14 +2,13 @@
 
 use std::sync::Arc;
 
-use bytes::Bytes;
 use futures_util::future::BoxFuture;
 use musubi_context::Context;
 use musubi_model::{Clock, Tenant};
 use musubi_outbound::Client;
 use tokio_util::sync::CancellationToken;
 
-use crate::{AdapterMetrics, ModelCheck, Preview, Sink};
+use crate::{AdapterMetrics, DeadLetter, ModelCheck, Preview, Sink};
 
 /// What the program gives every adapter. Cheap to clone.
 #[derive(Clone, Debug)]
@@ -70,13 +69,13 @@ pub trait Adapter: Send + Sync + std::fmt::Debug {
         body: &'a [u8],
     ) -> BoxFuture<'a, Result<serde_json::Value, ReceiveError>>;
 
-    /// Takes the input of a dead letter once more: its origin and payload. Answers once it is
-    /// durable; a letter that cannot be used again is refused with a sentence.
+    /// Takes the input of a dead letter once more, as of the time of the letter, so that it does
+    /// not take the place of anything newer. Answers once it is durable; a letter that cannot be
+    /// used again is refused with a sentence.
     fn replay<'a>(
         &'a self,
         tenant: &'a Tenant,
-        origin: &'a str,
-        payload: Bytes,
+        letter: &'a DeadLetter,
     ) -> BoxFuture<'a, Result<(), String>>;
 }
 

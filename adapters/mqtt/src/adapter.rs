@@ -5,11 +5,10 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use bytes::Bytes;
 use futures_util::FutureExt;
 use futures_util::future::{BoxFuture, join_all};
 use musubi_adapter_kit::{
-    Adapter, AdapterError, ChangeFilter, Counters, Item, MappingError, MappingFile, ModelChecking,
+    Adapter, AdapterError, ChangeFilter, Counters, DeadLetter, Item, MappingError, MappingFile, ModelChecking,
     MqttSource, Pipeline, Preview, ReceiveError, Services, Settled, SinkError, Skip, Source,
 };
 use musubi_model::Tenant;
@@ -130,12 +129,13 @@ impl MqttAdapter {
         &self.mapping
     }
 
-    async fn take(&self, messages: &[Message]) -> Vec<Verdict> {
+    /// Takes messages, but for those that are known to have been taken already.
+    async fn take(&self, messages: &[Message], known: Option<&Duplicates>) -> Vec<Verdict> {
         let mut verdicts = vec![Verdict::Committed; messages.len()];
         let mut tallies = Vec::with_capacity(messages.len());
         let mut by_tenant: BTreeMap<Tenant, Work> = BTreeMap::new();
         for (index, message) in messages.iter().enumerate() {
-            let (mapped, tally) = self.prepare(message);
+            let (mapped, tally) = self.prepare(message, known);
             tallies.push(tally);
             let work = by_tenant.entry(mapped.tenant).or_default();
             work.owners.extend(std::iter::repeat_n(index, mapped.items.len()));
@@ -154,10 +154,11 @@ impl MqttAdapter {
         verdicts
     }
 
-    fn prepare(&self, message: &Message) -> (Mapped, Tally) {
+    fn prepare(&self, message: &Message, known: Option<&Duplicates>) -> (Mapped, Tally) {
         let mut mapped = self.mapping.map(message);
         let mut skipped: Vec<Skip> = mapped.skipped.iter().map(|(skip, _)| *skip).collect();
-        if mapped.dedup.as_deref().is_some_and(|key| self.duplicates.contains(key)) {
+        let is_known = |key: &str| known.is_some_and(|known| known.contains(key));
+        if mapped.dedup.as_deref().is_some_and(is_known) {
             mapped.items.clear();
             mapped.dedup = None;
             skipped.push(Skip::DUPLICATE);
@@ -332,7 +333,7 @@ impl MqttAdapter {
 
 impl Ingest for MqttAdapter {
     fn ingest<'a>(&'a self, messages: &'a [Message]) -> BoxFuture<'a, Vec<Verdict>> {
-        self.take(messages).boxed()
+        self.take(messages, Some(&self.duplicates)).boxed()
     }
 }
 
@@ -402,17 +403,22 @@ impl Adapter for MqttAdapter {
     fn replay<'a>(
         &'a self,
         _tenant: &'a Tenant,
-        origin: &'a str,
-        payload: Bytes,
+        letter: &'a DeadLetter,
     ) -> BoxFuture<'a, Result<(), String>> {
         async move {
             let message = Message {
-                topic: origin.into(),
-                payload,
-                at: self.services.clock.now(),
+                topic: letter.origin.as_str().into(),
+                payload: letter.payload.clone().into(),
+                at: letter.at,
                 retained: false,
             };
-            match self.take(&[message]).await.into_iter().next() {
+            // Otherwise it would become one more dead letter.
+            let mapped = self.mapping.map(&message);
+            if let Some(letter) = mapped.items.iter().flat_map(|item| &item.dead_letters).next() {
+                return Err(letter.reason.clone());
+            }
+            // A message that was refused is known by its key, and has not been written.
+            match self.take(&[message], None).await.into_iter().next() {
                 Some(Verdict::Committed) => Ok(()),
                 Some(Verdict::Refused(reason) | Verdict::Later(reason)) => Err(reason),
                 None => Err("nothing is known of it".to_owned()),

@@ -13,7 +13,8 @@ use crate::{Ingest, Message, MqttAdapter, Verdict};
 ///
 /// A message that none wants goes to the adapter that was attached first, which makes a dead
 /// letter of it. A message counts as committed when every adapter has taken it; if one cannot
-/// now, all get it again, which changes nothing for those that had it.
+/// now, all get it again, which changes nothing for those that had it. With no adapter attached,
+/// nothing is acknowledged.
 #[derive(Debug, Default)]
 pub struct Exchange {
     adapters: RwLock<Vec<Arc<MqttAdapter>>>,
@@ -25,11 +26,17 @@ impl Exchange {
         self.adapters.write().push(adapter);
     }
 
+    /// Whether no adapter is attached.
+    pub fn is_empty(&self) -> bool {
+        self.adapters.read().is_empty()
+    }
+
     async fn hand_on(&self, messages: &[Message]) -> Vec<Verdict> {
         let adapters = self.adapters.read().clone();
         let Some((first, others)) = adapters.split_first() else {
-            let reason = "no adapter is attached to the listener";
-            return vec![Verdict::Refused(reason.to_owned()); messages.len()];
+            // To refuse them would be to acknowledge what is nowhere on record.
+            let reason = "no adapter takes the messages of the listener";
+            return vec![Verdict::Later(reason.to_owned()); messages.len()];
         };
         if others.is_empty() {
             return first.ingest(messages).await;
@@ -84,5 +91,25 @@ fn worse(one: Verdict, other: Verdict) -> Verdict {
         (Verdict::Later(_), _)
         | (Verdict::Refused(_), Verdict::Committed | Verdict::Refused(_)) => one,
         (Verdict::Committed, _) | (Verdict::Refused(_), Verdict::Later(_)) => other,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use bytes::Bytes;
+    use musubi_model::Timestamp;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn without_an_adapter_nothing_is_acknowledged() {
+        let message = Message {
+            topic: "/json/k/d/attrs".into(),
+            payload: Bytes::from_static(b"{}"),
+            at: Timestamp::default(),
+            retained: false,
+        };
+        let verdicts = Exchange::default().ingest(&[message]).await;
+        assert!(matches!(verdicts[..], [Verdict::Later(_)]), "{verdicts:?}");
     }
 }

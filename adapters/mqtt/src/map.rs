@@ -1,6 +1,7 @@
 //! What a message becomes, as its mapping file says. Pure.
 
 use std::collections::BTreeMap;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use musubi_adapter_kit::{
     DeadLetter, Devices, Format, Group, Input, Item, Mapper, MappingError, MappingFile, MqttSource,
@@ -137,15 +138,34 @@ impl Mapping {
         tenants
     }
 
-    /// What a message becomes. A message that cannot be used becomes a dead letter.
+    /// What a message becomes. A message that cannot be used becomes a dead letter, and so does
+    /// one over which the mapping panics: it would come again and again, and nothing after it.
     pub fn map(&self, message: &Message) -> Mapped {
-        let mut outcome = Mapped {
+        self.unless_it_panics(message, || self.map_by_route(message))
+    }
+
+    fn unless_it_panics(&self, message: &Message, map: impl FnOnce() -> Mapped) -> Mapped {
+        catch_unwind(AssertUnwindSafe(map)).unwrap_or_else(|_| {
+            let reason = "the mapping has a bug that this message shows".to_owned();
+            tracing::error!(adapter = &*self.name, topic = &*message.topic, "{reason}");
+            let mut outcome = self.nothing();
+            self.bury(message, (Skip::BAD_VALUE, reason), &mut outcome);
+            outcome
+        })
+    }
+
+    fn nothing(&self) -> Mapped {
+        Mapped {
             tenant: self.tenant.clone(),
             items: Vec::new(),
             skipped: Vec::new(),
             unknown: None,
             dedup: None,
-        };
+        }
+    }
+
+    fn map_by_route(&self, message: &Message) -> Mapped {
+        let mut outcome = self.nothing();
         let Some(route) = self.route(&message.topic) else {
             let reason = match device_topic(&message.topic) {
                 Some(topic) => format!("no group has the key {:?}", topic.key),

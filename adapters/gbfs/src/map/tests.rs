@@ -94,7 +94,7 @@ fn a_station_becomes_an_entity_field_by_field() {
     check(&format!("{SDM}outOfServiceSlotNumber"), property, json!(1), true);
     check(&format!("{OWN}disabledBikeNumber"), property, json!(2), true);
     check(&format!("{OWN}isRenting"), property, json!(true), true);
-    check("https://smartdatamodels.org/status", property, json!("working"), true);
+    check("https://uri.etsi.org/ngsi-ld/status", property, json!("working"), true);
     let types = json!([{ "vehicle_type_id": "a", "count": 5 }]);
     check(&format!("{OWN}vehicleTypesAvailable"), AttributeType::JsonProperty, types, true);
 }

@@ -38,10 +38,10 @@ pub struct Traffic {
 }
 
 impl Traffic {
-    /// Makes the numbers part of `/metrics`, each beginning with `musubi_mqtt_`.
+    /// Makes the numbers part of `/metrics`, each beginning with `mqtt_`.
     pub fn register(&self, registry: &mut Registry) {
         let mut count = |name: &str, help: &str, counter: &Counter| {
-            registry.register(format!("musubi_mqtt_{name}"), help, counter.clone());
+            registry.register(format!("mqtt_{name}"), help, counter.clone());
         };
         count("connections_accepted", "Connections accepted", &self.accepted);
         count("connections_over_capacity", "Connections refused: too many", &self.over_capacity);
@@ -56,7 +56,7 @@ impl Traffic {
         count("messages_refused", "Messages that could not be used", &self.refused);
         count("messages_acknowledged", "Acknowledgements sent", &self.acknowledged);
         let mut level = |name: &str, help: &str, gauge: &Gauge| {
-            registry.register(format!("musubi_mqtt_{name}"), help, gauge.clone());
+            registry.register(format!("mqtt_{name}"), help, gauge.clone());
         };
         level("connections", "Connections that are open", &self.connections);
         level("messages_waiting", "Messages that wait for their verdict", &self.waiting);

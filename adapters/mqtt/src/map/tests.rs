@@ -203,6 +203,15 @@ fn the_topics_of_a_mapping_are_those_that_it_subscribes_to() {
 }
 
 #[test]
+fn a_message_over_which_the_mapping_panics_is_a_dead_letter_and_not_the_end() {
+    let mapping = mapping(GROUPS);
+    let message = message("/json/air/d/attrs", r#"{"a":1}"#);
+    let mapped = mapping.unless_it_panics(&message, || panic!("as the test wants it"));
+    assert_eq!(dead(&mapped), ["the mapping has a bug that this message shows"]);
+    assert_eq!(mapped.items[0].dead_letters[0].payload, message.payload);
+}
+
+#[test]
 fn a_file_that_says_nothing_usable_is_refused() {
     let refuse = |text: &str, part: &str| {
         let file = MappingFile::parse(text, "t.toml").unwrap();
@@ -229,7 +238,7 @@ proptest! {
         topic in "[/a-z0-9]{0,30}|/json/(air|noise|x)/[a-z0-9 ]{0,3}/attrs",
         payload in proptest::collection::vec(any::<u8>(), 0..120),
     ) {
-        let mapped = mapping(GROUPS).map(&message(&topic, payload));
+        let mapped = mapping(GROUPS).map_by_route(&message(&topic, payload));
         prop_assert!(!mapped.items.is_empty() || !mapped.skipped.is_empty());
     }
 }

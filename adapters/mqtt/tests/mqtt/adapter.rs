@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use musubi_adapter_kit::testing::MemorySink;
-use musubi_adapter_kit::{Adapter, AdapterMetrics, MappingFile, ReceiveError, Services, Sink};
+use musubi_adapter_kit::{Adapter, AdapterMetrics, DeadLetter, MappingFile, ReceiveError, Services, Sink};
 use musubi_adapter_mqtt::{
     Exchange, Ingest, Listener, ListenerOptions, Message, MqttAdapter, Verdict, from_mapping,
 };
@@ -206,6 +206,37 @@ async fn the_same_message_again_is_known_by_its_dedup_key() {
 }
 
 #[tokio::test]
+async fn a_replayed_message_is_written_although_its_dedup_key_is_known() {
+    let sink = sink();
+    let adapter = adapter(LORA, &sink);
+    let payload = r#"{"level":3,"seq":1}"#;
+    let id = "urn:ngsi-ld:WaterObserved:w1";
+    // What was refused is known by the key `1`, and the other message has the same one.
+    sink.refuse(&"urn:ngsi-ld:WaterObserved:w2".parse().unwrap());
+    let messages = [message("lora/w2/up", payload)];
+    assert!(matches!(adapter.ingest(&messages).await[..], [Verdict::Refused(_)]));
+    let replay = async |topic: &str, payload: &'static str| {
+        adapter.replay(&Tenant::default(), &letter(topic, payload)).await
+    };
+    replay("lora/w1/up", payload).await.unwrap();
+    assert_eq!(value(&sink, "", id, "currentLevel").as_deref(), Some("3"));
+    replay("lora/w2/up", payload).await.unwrap_err();
+    assert_eq!(value(&sink, "", "urn:ngsi-ld:WaterObserved:w2", "currentLevel"), None);
+}
+
+#[tokio::test]
+async fn a_replay_that_is_refused_again_leaves_no_further_dead_letter() {
+    let sink = sink();
+    let adapter = adapter(SENSORS, &sink);
+    let topic = "/json/air/s1/attrs";
+    let verdicts = adapter.ingest(&[message(topic, "{")]).await;
+    assert!(matches!(verdicts[..], [Verdict::Refused(_)]));
+    let replayed = adapter.replay(&tenant("city"), &letter(topic, "{")).await;
+    assert!(replayed.unwrap_err().contains("JSON"));
+    assert_eq!(sink.dead_letters(&tenant("city")).len(), 1);
+}
+
+#[tokio::test]
 async fn unknown_devices_are_listed_and_remembered_over_a_restart() {
     let sink = sink();
     let first = adapter(SENSORS, &sink);
@@ -345,4 +376,9 @@ proptest! {
         prop_assert!(sink.entities(&tenant("")).is_empty());
         prop_assert!(sink.dead_letters(&tenant("")).is_empty());
     }
+}
+
+/// The letter of a message that came later than all others of these tests.
+fn letter(topic: &str, payload: &str) -> DeadLetter {
+    DeadLetter::new("test", topic, "", payload.as_bytes(), Timestamp::from_seconds(4_000_000_000))
 }
