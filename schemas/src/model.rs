@@ -14,6 +14,10 @@ const BUILT_IN: [(&str, &str); 3] = [
     ("WeatherObserved", include_str!("../models/WeatherObserved.json")),
 ];
 
+/// Terms of the models that the core context defines. Nothing can define them anew, so our own
+/// context leaves them out.
+const CORE: [&str; 2] = ["location", "status"];
+
 /// A set of data models, compiled.
 #[derive(Debug)]
 pub struct Schemas {
@@ -56,7 +60,9 @@ impl Schemas {
             .into_iter()
             .flatten()
             .filter_map(|(term, iri)| Some((iri.as_str()?.to_owned(), term.clone())))
-            .chain([("https://uri.etsi.org/ngsi-ld/location".to_owned(), "location".to_owned())])
+            .chain(
+                CORE.map(|term| (format!("https://uri.etsi.org/ngsi-ld/{term}"), term.to_owned())),
+            )
             .collect();
         let mut models = BTreeMap::new();
         for (name, text) in BUILT_IN {

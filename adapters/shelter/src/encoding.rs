@@ -1,4 +1,4 @@
-//! From bytes to text: UTF-8, or the Shift_JIS that Windows writes.
+//! From bytes to text: UTF-8, or the `Shift_JIS` that Windows writes.
 
 use musubi_adapter_kit::Encoding;
 
@@ -20,9 +20,6 @@ fn shift_jis(bytes: &[u8]) -> Result<String, String> {
     if !damaged {
         return Ok(text.into_owned());
     }
-    let line = text
-        .lines()
-        .position(|line| line.contains('\u{FFFD}'))
-        .map_or(1, |index| index + 1);
+    let line = text.lines().position(|line| line.contains('\u{FFFD}')).map_or(1, |index| index + 1);
     Err(format!("line {line} has bytes that are neither UTF-8 nor Shift_JIS"))
 }

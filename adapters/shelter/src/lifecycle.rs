@@ -1,14 +1,19 @@
 //! The life of a shelter: planned → opening → open ⇄ full → closing → closed.
 //!
-//! What is reported wins: a transition that should not happen is made and flagged, because the
-//! people are there whatever the table says.
+//! What is said wins: a transition that should not happen is made and flagged, because the people
+//! are there whatever the table says. Where only people are counted, the state follows them as far
+//! as a count can say it: people make an open shelter of one that was not, but nobody's absence
+//! closes one, and a shelter that is being closed is not opened by those who still leave.
 
 use musubi_model::Timestamp;
+
+/// Nobody counts more people in one place. A larger number is a mistake.
+pub(crate) const MAX_PEOPLE: u64 = 1_000_000;
 
 /// The state that a shelter is in.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 #[serde(rename_all = "lowercase")]
-pub enum Status {
+pub(crate) enum Status {
     /// It is foreseen, and nobody is there.
     Planned,
     /// It is being made ready.
@@ -31,7 +36,8 @@ pub enum Status {
 }
 
 impl Status {
-    const NAMES: [(Self, &'static str); 9] = [
+    /// All states, with their names.
+    pub(crate) const NAMES: [(Self, &'static str); 9] = [
         (Self::Planned, "planned"),
         (Self::Opening, "opening"),
         (Self::Open, "open"),
@@ -44,17 +50,17 @@ impl Status {
     ];
 
     /// The value of the `status` attribute.
-    pub fn as_str(self) -> &'static str {
+    pub(crate) fn as_str(self) -> &'static str {
         Self::NAMES.iter().find(|(status, _)| *status == self).map_or("unknown", |(_, name)| name)
     }
 
     /// The state of this name.
-    pub fn from_name(name: &str) -> Option<Self> {
+    pub(crate) fn from_name(name: &str) -> Option<Self> {
         Self::NAMES.iter().find(|(_, known)| *known == name).map(|(status, _)| *status)
     }
 
     /// Whether people are there.
-    pub fn is_open(self) -> bool {
+    pub(crate) fn is_open(self) -> bool {
         match self {
             Self::Open | Self::Full | Self::Closing | Self::Permanent => true,
             Self::Planned | Self::Opening | Self::Closed | Self::Unknown | Self::Suspended => false,
@@ -62,7 +68,7 @@ impl Status {
     }
 
     /// Whether the lifecycle foresees the step from this state to `next`.
-    pub fn may_become(self, next: Self) -> bool {
+    pub(crate) fn may_become(self, next: Self) -> bool {
         match (self, next) {
             (_, Self::Unknown | Self::Suspended) | (Self::Unknown | Self::Suspended, _) => true,
             (from, to) if from == to => true,
@@ -79,7 +85,7 @@ impl Status {
 
 /// How crowded a shelter is.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Congestion {
+pub(crate) enum Congestion {
     /// There is room.
     Free,
     /// There is little room.
@@ -93,7 +99,7 @@ pub enum Congestion {
 
 impl Congestion {
     /// The value of the `congestionLevel` attribute.
-    pub fn as_str(self) -> &'static str {
+    pub(crate) fn as_str(self) -> &'static str {
         match self {
             Self::Free => "free",
             Self::Congested => "congested",
@@ -103,7 +109,7 @@ impl Congestion {
     }
 
     /// The level of this name; [`Unknown`](Self::Unknown) for any other.
-    pub fn from_name(name: &str) -> Self {
+    pub(crate) fn from_name(name: &str) -> Self {
         match name {
             "free" => Self::Free,
             "congested" => Self::Congested,
@@ -115,14 +121,14 @@ impl Congestion {
 
 /// When a shelter counts as crowded, as parts of its capacity.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Thresholds {
+pub(crate) struct Thresholds {
     /// From here on it is full.
-    pub full: f64,
+    pub(crate) full: f64,
     /// From here on it is congested.
-    pub congested: f64,
+    pub(crate) congested: f64,
     /// How far the count has to fall below a threshold before the level falls, so that one person
     /// at the door does not make it flicker.
-    pub hysteresis: f64,
+    pub(crate) hysteresis: f64,
 }
 
 impl Default for Thresholds {
@@ -133,7 +139,7 @@ impl Default for Thresholds {
 
 impl Thresholds {
     /// The level at this part of the capacity, coming from `before`.
-    pub fn level(&self, rate: f64, before: Congestion) -> Congestion {
+    pub(crate) fn level(&self, rate: f64, before: Congestion) -> Congestion {
         let held = |level: Congestion, threshold: f64| {
             rate >= threshold || (before == level && rate >= threshold - self.hysteresis)
         };
@@ -151,75 +157,157 @@ impl Thresholds {
 
 /// What is known of how a shelter is.
 #[derive(Clone, Debug, Default, PartialEq)]
-pub struct Shelter {
+pub(crate) struct Shelter {
     /// Its state.
-    pub status: Status,
+    pub(crate) status: Status,
     /// People who are there.
-    pub people: Option<u64>,
+    pub(crate) people: Option<u64>,
     /// Households that are there.
-    pub households: Option<u64>,
+    pub(crate) households: Option<u64>,
     /// People who can stay the night.
-    pub capacity: Option<u64>,
+    pub(crate) capacity: Option<u64>,
     /// How crowded it is.
-    pub congestion: Congestion,
+    pub(crate) congestion: Congestion,
     /// When it was opened the last time.
-    pub opened_at: Option<Timestamp>,
+    pub(crate) opened_at: Option<Timestamp>,
     /// When it was closed the last time.
-    pub closed_at: Option<Timestamp>,
-    /// What is odd about the newest report, in a sentence.
-    pub data_quality: Option<String>,
+    pub(crate) closed_at: Option<Timestamp>,
+    /// What is odd about the newest observation, in a sentence.
+    pub(crate) data_quality: Option<String>,
+}
+
+/// What somebody says of the state of a shelter.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Stated {
+    /// Nothing: people were counted, that is all.
+    Nothing,
+    /// It stands in a list of those that are open.
+    Listed,
+    /// It is in this state.
+    As(Status),
+}
+
+/// What somebody says of a shelter.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct Observation {
+    /// The moment of which it is said.
+    pub(crate) at: Timestamp,
+    /// People; none if they were not counted.
+    pub(crate) people: Option<u64>,
+    /// Households; none if they were not counted.
+    pub(crate) households: Option<u64>,
+    /// The state.
+    pub(crate) stated: Stated,
+}
+
+impl Observation {
+    /// So many people are there.
+    pub(crate) fn count(at: Timestamp, people: u64) -> Self {
+        Self { at, people: Some(people), households: None, stated: Stated::Nothing }
+    }
+
+    /// The shelter was closed, and everybody has left.
+    pub(crate) fn closing(at: Timestamp) -> Self {
+        Self { stated: Stated::As(Status::Closed), ..Self::count(at, 0) }
+    }
 }
 
 impl Shelter {
-    /// The shelter after somebody said at `at` that so many people are there, and in which state
-    /// it is; without a state it is open.
-    #[must_use]
-    pub fn reported(
-        &self,
-        at: Timestamp,
-        people: Option<u64>,
-        status: Option<Status>,
-        thresholds: &Thresholds,
-    ) -> Self {
-        let mut next = Self { people: people.or(self.people), data_quality: None, ..self.clone() };
-        let congestion = next.level(thresholds);
-        let wanted = match status {
-            Some(status) => status,
-            None if congestion == Congestion::Full => Status::Full,
-            None if self.status == Status::Permanent => Status::Permanent,
-            None => Status::Open,
+    /// The shelter after an observation.
+    pub(crate) fn observed(&self, said: &Observation, thresholds: &Thresholds) -> Self {
+        let mut next = Self {
+            people: said.people.or(self.people),
+            households: said.households.or(self.households),
+            data_quality: None,
+            ..self.clone()
         };
-        if !self.status.may_become(wanted) {
-            next.data_quality =
-                Some(format!("reported {} after {}", wanted.as_str(), self.status.as_str()));
+        let congestion = next.level(thresholds);
+        next.status = match said.stated {
+            Stated::As(status) => status,
+            Stated::Listed => self.listed(congestion),
+            Stated::Nothing => self.counted(congestion, next.people.unwrap_or(0)),
+        };
+        next.data_quality = self.doubt(&next);
+        if next.status == Status::Closed {
+            next.congestion = Congestion::Unknown;
+            next.households = said.households.or(self.households.map(|_| 0));
+            if self.status != Status::Closed {
+                next.closed_at = Some(said.at);
+            }
+        } else {
+            next.congestion = congestion;
+            next.opened(self, said);
         }
-        if wanted.is_open() && !self.status.is_open() {
-            next.opened_at = Some(at);
-        }
-        if wanted == Status::Closed {
-            return next.closed(at);
-        }
-        next.status = wanted;
-        next.congestion = congestion;
         next
     }
 
-    /// The shelter after it was closed at `at`.
-    #[must_use]
-    pub fn closed(&self, at: Timestamp) -> Self {
-        let closed_at = if self.status == Status::Closed { self.closed_at } else { Some(at) };
-        Self {
-            status: Status::Closed,
-            people: Some(0),
-            households: self.households.map(|_| 0),
-            congestion: Congestion::Unknown,
-            closed_at,
-            ..self.clone()
+    /// The state of a shelter that stands in a list of open ones. That it is open does not speak
+    /// against its being about to close, or open at all times.
+    fn listed(&self, congestion: Congestion) -> Status {
+        match self.status {
+            Status::Closing | Status::Permanent => self.status,
+            Status::Open
+            | Status::Full
+            | Status::Planned
+            | Status::Opening
+            | Status::Closed
+            | Status::Unknown
+            | Status::Suspended => open_or_full(congestion),
+        }
+    }
+
+    /// The state of a shelter where people were counted and nothing else was said.
+    fn counted(&self, congestion: Congestion, people: u64) -> Status {
+        match self.status {
+            Status::Closing | Status::Permanent | Status::Suspended => self.status,
+            Status::Closed if people == 0 => self.status,
+            Status::Open
+            | Status::Full
+            | Status::Planned
+            | Status::Opening
+            | Status::Closed
+            | Status::Unknown => open_or_full(congestion),
+        }
+    }
+
+    /// What is odd about `next` coming after this, in a sentence.
+    fn doubt(&self, next: &Self) -> Option<String> {
+        let (before, after) = (self.status.as_str(), next.status.as_str());
+        let people = next.people.unwrap_or(0);
+        if !self.status.may_become(next.status) {
+            return Some(format!("{after} after {before}"));
+        }
+        let is_empty = matches!(next.status, Status::Closed | Status::Suspended);
+        (is_empty && people > 0).then(|| format!("{after} with {people} people"))
+    }
+
+    /// Notes when it was opened, if it is open and was not.
+    fn opened(&mut self, before: &Self, said: &Observation) {
+        let at = said.at;
+        if !self.status.is_open() {
+            return;
+        }
+        if !before.status.is_open() {
+            if before.closed_at == Some(at) && before.opened_at.is_some() {
+                // The closing of this very moment is taken back: it was a mistake.
+                self.closed_at = None;
+            } else {
+                self.opened_at = Some(at);
+            }
+            if said.households.is_none() {
+                // Those that were there before it was closed are not those that are there now.
+                self.households = None;
+            }
+        } else if self.closed_at.is_none_or(|closed| closed < at)
+            && self.opened_at.is_some_and(|opened| at < opened)
+        {
+            // What happened earlier comes later.
+            self.opened_at = Some(at);
         }
     }
 
     /// The part of the capacity that is taken.
-    pub fn rate(&self) -> Option<f64> {
+    pub(crate) fn rate(&self) -> Option<f64> {
         let capacity = self.capacity.filter(|capacity| *capacity > 0)?;
         Some(small(self.people?) / small(capacity))
     }
@@ -229,62 +317,14 @@ impl Shelter {
     }
 }
 
+fn open_or_full(congestion: Congestion) -> Status {
+    if congestion == Congestion::Full { Status::Full } else { Status::Open }
+}
+
 /// A head count as a number with a fraction. Nobody counts more people than fit into 32 bits.
 fn small(count: u64) -> f64 {
     f64::from(u32::try_from(count).unwrap_or(u32::MAX))
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn at(seconds: i64) -> Timestamp {
-        Timestamp::from_seconds(seconds)
-    }
-
-    #[test]
-    fn a_level_falls_only_when_the_count_has_fallen_well_below() {
-        let thresholds = Thresholds::default();
-        let mut level = Congestion::Unknown;
-        let mut seen = Vec::new();
-        for rate in [0.5, 0.69, 0.7, 0.66, 0.64, 0.99, 1.0, 0.96, 0.94, 0.5] {
-            level = thresholds.level(rate, level);
-            seen.push(level.as_str());
-        }
-        assert_eq!(
-            seen,
-            ["free", "free", "congested", "congested", "free", "congested", "full", "full", "congested", "free"]
-        );
-    }
-
-    #[test]
-    fn a_shelter_opens_once_and_closes_once() {
-        let thresholds = Thresholds::default();
-        let first = Shelter::default().reported(at(1), Some(10), None, &thresholds);
-        assert_eq!((first.status, first.opened_at), (Status::Open, Some(at(1))));
-        let second = first.reported(at(2), Some(12), None, &thresholds);
-        assert_eq!((second.people, second.opened_at), (Some(12), Some(at(1))));
-        let closed = second.closed(at(3));
-        assert_eq!((closed.status, closed.people, closed.closed_at), (Status::Closed, Some(0), Some(at(3))));
-        assert_eq!(closed.closed(at(4)).closed_at, Some(at(3)));
-    }
-
-    #[test]
-    fn an_odd_transition_is_made_and_flagged() {
-        let shelter = Shelter { status: Status::Closed, ..Shelter::default() };
-        let next = shelter.reported(at(1), Some(10), Some(Status::Full), &Thresholds::default());
-        assert_eq!(next.status, Status::Full);
-        assert!(next.data_quality.unwrap().contains("full after closed"));
-    }
-
-    #[test]
-    fn full_is_derived_from_the_count() {
-        let shelter = Shelter { capacity: Some(100), ..Shelter::default() };
-        let full = shelter.reported(at(1), Some(100), None, &Thresholds::default());
-        assert_eq!((full.status, full.congestion), (Status::Full, Congestion::Full));
-        let still = full.reported(at(2), Some(96), None, &Thresholds::default());
-        assert_eq!(still.status, Status::Full);
-        let open = still.reported(at(3), Some(94), None, &Thresholds::default());
-        assert_eq!((open.status, open.congestion), (Status::Open, Congestion::Congested));
-    }
-}
+mod tests;

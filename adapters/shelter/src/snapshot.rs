@@ -94,7 +94,7 @@ pub(crate) fn parse_snapshot(text: &str) -> Result<Snapshot, SnapshotError> {
     for record in reader.records() {
         let record = record.map_err(|error| row_error(&error))?;
         let line = record.position().map_or(0, csv::Position::line);
-        table.take(&record, line).map_err(|reason| SnapshotError::Row { line, reason })?;
+        table.take(&record).map_err(|reason| SnapshotError::Row { line, reason })?;
         let [_, before] = last;
         last = [before, record];
     }
@@ -120,7 +120,7 @@ struct Table {
 }
 
 impl Table {
-    fn take(&mut self, record: &csv::StringRecord, line: u64) -> Result<(), String> {
+    fn take(&mut self, record: &csv::StringRecord) -> Result<(), String> {
         if self.columns.is_no_shelter(record) {
             return Ok(());
         }
@@ -134,7 +134,7 @@ impl Table {
             }
             self.moment = Some(at);
         }
-        let row = self.columns.row(record, line)?;
+        let row = self.columns.row(record)?;
         if !self.seen.insert(row.id.clone()) {
             return Err(format!("the table names {} twice", row.name));
         }
@@ -155,11 +155,10 @@ fn may_be_cut(text: &str, columns: &Columns, last: &[csv::StringRecord; 2]) -> b
 
 fn row_error(error: &csv::Error) -> SnapshotError {
     let line = error.position().map_or(0, csv::Position::line);
-    let reason = match error.kind() {
-        csv::ErrorKind::UnequalLengths { expected_len, len, .. } => format!(
-            "the row has {len} fields and the header {expected_len}: the file may be cut off"
-        ),
-        _ => error.to_string(),
+    let reason = if let csv::ErrorKind::UnequalLengths { expected_len, len, .. } = error.kind() {
+        format!("the row has {len} fields and the header {expected_len}: the file may be cut off")
+    } else {
+        error.to_string()
     };
     SnapshotError::Row { line, reason }
 }

@@ -90,15 +90,16 @@ impl Columns {
     }
 
     /// The shelter of a row, or why nobody can say which one it is.
-    pub(super) fn row(&self, record: &csv::StringRecord, line: u64) -> Result<Row, String> {
+    pub(super) fn row(&self, record: &csv::StringRecord) -> Result<Row, String> {
         let optional = |column: Option<usize>| column.and_then(|column| field(record, column));
         let name = field(record, self.name).ok_or("the shelter has no name")?;
         let id = shelter_id(optional(self.id).as_deref().unwrap_or(&name))
             .map_err(|error| format!("{name}: {error}"))?;
         let people = match field(record, self.people) {
-            None => Err(format!("line {line} has no head count")),
-            Some(text) => count(&text)
-                .ok_or_else(|| format!("line {line}: {:?} is no head count", shown(&text))),
+            None => Err("no head count is given".to_owned()),
+            Some(text) => {
+                count(&text).ok_or_else(|| format!("{:?} is no head count", shown(&text)))
+            }
         };
         Ok(Row {
             id,

@@ -28,8 +28,8 @@ fn the_room_that_there_is_is_no_head_count() {
 fn a_head_count_that_cannot_be_read_leaves_the_shelter_in_the_table() {
     let text = format!("{HEADER}A,一,調査中,令和6年1月11日\nB,二,,\nC,三,5,\n");
     let rows = parse_snapshot(&text).unwrap().rows;
-    assert_eq!(rows[0].people, Err("line 2: \"調査中\" is no head count".to_owned()));
-    assert_eq!(rows[1].people, Err("line 3 has no head count".to_owned()));
+    assert_eq!(rows[0].people, Err("\"調査中\" is no head count".to_owned()));
+    assert_eq!(rows[1].people, Err("no head count is given".to_owned()));
     assert_eq!(rows[2].people, Ok(5));
 }
 
@@ -58,7 +58,7 @@ fn a_file_that_is_not_whole_is_refused() {
     check("ID,名称,人数,時点\nA,一,1,令和6年1月11日\nA,二,1,令和6年1月11日\n", "twice");
     check("ID,名称,人数,時点\nA,一,1,令和6年1月11日\nB,二,1,令和6年1月12日\n", "different moments");
     check("ID,名称,人数,時点\nA,,1,令和6年1月11日\n", "no name");
-    check("ID,名称,人数,時点\nurn:,一,1,令和6年1月11日\n", "line 2: 一");
+    check("ID,名称,人数,時点\nurn:a b,一,1,令和6年1月11日\n", "line 2: 一");
     check("ID,名称,人数\nA,一,1\n", "moment");
     check("ID,名称,時点\nA,一,令和6年1月11日\n", "head count");
 }
