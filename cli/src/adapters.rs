@@ -1,6 +1,7 @@
 //! The adapters that run in the process of the broker.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use bytes::Bytes;
 use futures_util::FutureExt as _;
@@ -46,6 +47,9 @@ impl ModelCheck for Models {
     }
 }
 
+/// How long an adapter rests that has ended although it should not have, before it runs again.
+const REST: Duration = Duration::from_secs(5);
+
 /// The adapters of this process: a cheap handle.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Registry(Arc<Vec<Arc<dyn Adapter>>>);
@@ -68,20 +72,38 @@ impl Registry {
     /// Runs all of them.
     pub(crate) fn run(&self, tasks: &mut JoinSet<()>, shutdown: &CancellationToken) {
         for adapter in self.0.iter() {
-            let (adapter, shutdown) = (adapter.clone(), shutdown.clone());
-            tasks.spawn(async move {
-                let name = adapter.name().to_owned();
-                tracing::info!(adapter = name, "the adapter starts");
-                if let Err(error) = adapter.run(shutdown).await {
-                    tracing::error!(adapter = name, error = %error, "the adapter gave up");
-                }
-            });
+            tasks.spawn(keep_running(adapter.clone(), shutdown.clone()));
         }
     }
 
     /// The adapter of this name.
     pub(crate) fn find(&self, name: &str) -> Option<&Arc<dyn Adapter>> {
         self.0.iter().find(|adapter| adapter.name() == name)
+    }
+}
+
+/// Runs an adapter until `shutdown` or until it gives up, and again if it ends in any other way.
+async fn keep_running(adapter: Arc<dyn Adapter>, shutdown: CancellationToken) {
+    let name = adapter.name().to_owned();
+    loop {
+        tracing::info!(adapter = name, "the adapter starts");
+        // In a set of its own, which catches a panic.
+        let mut running = JoinSet::new();
+        running.spawn(adapter.clone().run(shutdown.clone()));
+        match running.join_next().await {
+            Some(Ok(Err(error))) => {
+                tracing::error!(adapter = name, error = %error, "the adapter gave up");
+                return;
+            }
+            Some(Err(error)) => {
+                tracing::error!(adapter = name, error = %error, "the adapter broke");
+            }
+            Some(Ok(Ok(()))) | None => {}
+        }
+        if shutdown.run_until_cancelled(tokio::time::sleep(REST)).await.is_none() {
+            return;
+        }
+        tracing::error!(adapter = name, "the adapter had ended although nobody asked it to");
     }
 }
 
@@ -106,5 +128,94 @@ impl Adapters for Registry {
             })
         }
         .boxed()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::{AtomicUsize, Ordering};
+
+    use musubi_adapter_kit::Preview;
+
+    use super::*;
+
+    type Ended = Result<(), musubi_adapter_kit::AdapterError>;
+
+    /// Panics, then ends too early, then gives up.
+    #[derive(Debug, Default)]
+    struct Fragile {
+        tenant: Tenant,
+        runs: AtomicUsize,
+    }
+
+    impl Adapter for Fragile {
+        fn name(&self) -> &'static str {
+            "fragile"
+        }
+
+        fn tenant(&self) -> &Tenant {
+            &self.tenant
+        }
+
+        fn run(self: Arc<Self>, _: CancellationToken) -> BoxFuture<'static, Ended> {
+            async move {
+                match self.runs.fetch_add(1, Ordering::SeqCst) {
+                    0 => panic!("as the test wants it"),
+                    1 => Ok(()),
+                    _ => self.run_once().await,
+                }
+            }
+            .boxed()
+        }
+
+        fn run_once(self: Arc<Self>) -> BoxFuture<'static, Ended> {
+            let (adapter, reason) = ("fragile".to_owned(), "no such thing".to_owned());
+            let error = musubi_adapter_kit::AdapterError { adapter, reason };
+            async move { Err(error) }.boxed()
+        }
+
+        fn preview(
+            &self,
+            _: usize,
+        ) -> BoxFuture<'_, Result<Preview, musubi_adapter_kit::AdapterError>> {
+            async move { Ok(Preview::new("fragile", &self.tenant)) }.boxed()
+        }
+
+        fn status(&self) -> serde_json::Value {
+            serde_json::Value::Null
+        }
+
+        fn receive<'a>(
+            &'a self,
+            what: &'a str,
+            _: &'a Tenant,
+            _: &'a [u8],
+        ) -> BoxFuture<'a, Result<serde_json::Value, ReceiveError>> {
+            async move { Err(ReceiveError::NotSupported(what.to_owned())) }.boxed()
+        }
+
+        fn replay<'a>(
+            &'a self,
+            _: &'a Tenant,
+            _: &'a musubi_adapter_kit::DeadLetter,
+        ) -> BoxFuture<'a, Result<(), String>> {
+            async move { Err("no such thing".to_owned()) }.boxed()
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn an_adapter_that_breaks_runs_again_until_it_gives_up() {
+        let adapter = Arc::new(Fragile::default());
+        keep_running(adapter.clone(), CancellationToken::new()).await;
+        assert_eq!(adapter.runs.load(Ordering::SeqCst), 3);
+    }
+
+    #[tokio::test]
+    async fn an_adapter_that_was_asked_to_end_does_not_run_again() {
+        let adapter = Arc::new(Fragile::default());
+        let shutdown = CancellationToken::new();
+        shutdown.cancel();
+        keep_running(adapter.clone(), shutdown).await;
+        assert_eq!(adapter.runs.load(Ordering::SeqCst), 1);
     }
 }

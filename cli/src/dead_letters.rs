@@ -59,7 +59,7 @@ fn path(id: &str) -> String {
 async fn page(api: &Api, after: &str) -> Result<Vec<Value>, String> {
     let after: String = url::form_urlencoded::byte_serialize(after.as_bytes()).collect();
     let answer = api.call(Method::GET, &format!("{PATH}?limit={PAGE}&after={after}"), None).await?;
-    let letters = answer.as_array().cloned();
+    let letters = answer.get("deadLetters").and_then(Value::as_array).cloned();
     letters.ok_or_else(|| "the broker's answer is no list".to_owned())
 }
 

@@ -88,10 +88,19 @@ pub(crate) async fn run(
     let place = Place { seed: demo.seed, base, town: town_address, data_dir };
     let display = Display::new(place, &server, arrivals);
     display.introduce(out, &sender).map_err(|error| error.to_string())?;
-    display.run(out, &sender, &shutdown).await.map_err(|error| error.to_string())?;
-
+    let broken = tokio::select! {
+        shown = display.run(out, &sender, &shutdown) => {
+            shown.map_err(|error| error.to_string())?;
+            None
+        }
+        broken = server.broken() => Some(broken),
+    };
+    shutdown.cancel();
     finish(&mut tasks).await;
     server.stop().await;
+    if let Some(broken) = broken {
+        return Err(broken);
+    }
     writeln!(out, "ended; the next start finds this town's data").map_err(|error| error.to_string())
 }
 

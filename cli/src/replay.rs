@@ -49,8 +49,15 @@ impl Replay for Replays {
                 .and_then(|registry| registry.find(name))
                 .ok_or_else(|| format!("the adapter {name:?} does not run in this process"))?;
             let payload = payload(text("payload").unwrap_or_default(), text("payloadEncoding"))?;
-            let origin = text("origin").unwrap_or_default();
-            adapter.replay(tenant, origin, payload.into()).await
+            let letter = musubi_adapter_kit::DeadLetter {
+                id: letter.id.clone(),
+                at: text("at").unwrap_or_default().parse().unwrap_or_default(),
+                adapter: name.to_owned(),
+                origin: text("origin").unwrap_or_default().to_owned(),
+                reason: text("reason").unwrap_or_default().to_owned(),
+                payload,
+            };
+            adapter.replay(tenant, &letter).await
         }
         .boxed()
     }

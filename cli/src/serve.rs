@@ -15,7 +15,7 @@ use crate::telemetry;
 ///
 /// # Errors
 ///
-/// A sentence for the operator.
+/// A sentence for the operator; also if a part of the server has ended by itself.
 pub(crate) async fn run(
     serve: Serve,
     out: &mut dyn Write,
@@ -29,10 +29,13 @@ pub(crate) async fn run(
     let (_nothing_more, page) = watch::channel(Page::default());
     let server = Server::start(settings, Additions { mappings: Vec::new(), page }).await?;
     server.announce(out).map_err(|error| error.to_string())?;
-    shutdown.cancelled().await;
+    let broken = tokio::select! {
+        () = shutdown.cancelled() => None,
+        broken = server.broken() => Some(broken),
+    };
     tracing::info!("ending: what is on its way is finished first");
     server.stop().await;
-    Ok(())
+    broken.map_or(Ok(()), Err)
 }
 
 /// The settings that flags, environment and file give.

@@ -18,7 +18,6 @@ use musubi_store_embedded::{Durability as StoreDurability, EmbeddedOptions, Embe
 use prometheus_client::registry::Registry as MetricsRegistry;
 use tokio::net::TcpListener;
 use tokio::sync::watch;
-use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
 use crate::adapters::{Models, Registry, adapter};
@@ -28,11 +27,17 @@ use crate::replay::Replays;
 use crate::settings::{Durability, Settings};
 
 mod mqtt;
+mod part;
+
+use self::part::{Alarm, Part};
 
 /// How often the log is looked at for what nobody needs any more.
 const HOUSEKEEPING: Duration = Duration::from_secs(30);
 /// How long requests on their way may take once the server is to end.
 const DRAIN: Duration = Duration::from_secs(10);
+/// How long a part may take to end: its own deadline for what is on its way, and something for
+/// what it saves then.
+const LAST: Duration = Duration::from_secs(30);
 
 /// A server that runs.
 #[derive(Debug)]
@@ -51,6 +56,7 @@ pub(crate) struct Server {
     adapters: Part,
     listeners: Part,
     notifying: Part,
+    alarm: Alarm,
 }
 
 /// What the page shows beside the server's own lines, if somebody has more to say.
@@ -86,8 +92,9 @@ impl Server {
         let registry = registry(&settings, &additions, &services, &mqtt)?;
         core.replays.know(registry.clone());
 
+        let alarm = Alarm::default();
         let mut notifying = Part::default();
-        notifying.start(|stop| async move {
+        notifying.start_vital("the notifier", &alarm, |stop| async move {
             if let Err(error) = notifier.run(stop.cancelled_owned()).await {
                 tracing::error!(error = %error, "the notifier gave up");
             }
@@ -95,21 +102,29 @@ impl Server {
         let mut adapters = Part::default();
         registry.run(&mut adapters.tasks, &adapters.stop);
         let broker = core.broker.clone();
-        adapters.start(|stop| keep_house(broker, stop));
+        adapters.start_vital("the upkeep of the log", &alarm, |stop| keep_house(broker, stop));
+        let mut ended = store.ended();
+        adapters.start_vital("the store", &alarm, |stop| async move {
+            let ended = async { drop(ended.wait_for(|ended| *ended).await) };
+            stop.run_until_cancelled(ended).await;
+        });
         let mut listeners = Part::default();
-        let mqtt = mqtt.run(&mut listeners.tasks, &listeners.stop)?;
+        let mqtt = mqtt.listener()?.map(|(address, listener)| {
+            listeners.start_vital("the MQTT listener", &alarm, |stop| listener.run(stop));
+            address
+        });
         let options = HttpOptions {
             limits: Limits { body: settings.body_limit, ..Limits::default() },
             hosts: hosts(address, &public),
             origins: settings.cors_origins.clone(),
             metrics,
-            ready: Some(readiness(&store)),
+            ready: Some(readiness(&store, &alarm)),
             page: Some(page(&settings, (address, mqtt), &core.notifications, additions.page)),
             adapters: Some(Arc::new(registry.clone())),
             contexts: vec![(CONTEXT_NAME.to_owned(), CONTEXT.to_owned())],
         };
         let router = musubi_http::router(core.broker.clone(), options);
-        listeners.start(|stop| async move {
+        listeners.start_vital("the HTTP server", &alarm, |stop| async move {
             let options = ServeOptions { drain: DRAIN, ..ServeOptions::default() };
             let served = musubi_http::serve(listener, router, options, stop.cancelled_owned());
             if let Err(error) = served.await {
@@ -128,7 +143,15 @@ impl Server {
             adapters,
             listeners,
             notifying,
+            alarm,
         })
+    }
+
+    /// Waits until a part has ended by itself without which writes would be accepted and not be
+    /// carried through; says which. Then the server is to be stopped and started again.
+    pub(crate) async fn broken(&self) -> String {
+        let what = self.alarm.raised().await;
+        format!("{what} has ended by itself, so the server ends; nothing acknowledged is lost")
     }
 
     /// Prints the ready lines.
@@ -144,36 +167,11 @@ impl Server {
     /// notifier's results, then the store.
     pub(crate) async fn stop(self) {
         self.adapters.stop.cancel();
-        self.listeners.end().await;
-        self.adapters.end().await;
-        self.notifying.end().await;
+        self.listeners.end(LAST).await;
+        self.adapters.end(LAST).await;
+        self.notifying.end(LAST).await;
         if let Err(error) = self.store.close().await {
             tracing::error!(error = %error, "the store did not close cleanly; the next start repairs it");
-        }
-    }
-}
-
-/// Tasks that end together.
-#[derive(Debug, Default)]
-struct Part {
-    tasks: JoinSet<()>,
-    stop: CancellationToken,
-}
-
-impl Part {
-    fn start<F>(&mut self, task: impl FnOnce(CancellationToken) -> F)
-    where
-        F: Future<Output = ()> + Send + 'static,
-    {
-        self.tasks.spawn(task(self.stop.clone()));
-    }
-
-    async fn end(mut self) {
-        self.stop.cancel();
-        while let Some(ended) = self.tasks.join_next().await {
-            if let Err(error) = ended {
-                tracing::error!(error = %error, "a task ended badly");
-            }
         }
     }
 }
@@ -331,10 +329,12 @@ fn hosts(address: SocketAddr, public: &str) -> Hosts {
     Hosts::LoopbackAnd(public.into_iter().chain([address.ip().to_string()]).collect())
 }
 
-fn readiness(store: &Arc<EmbeddedStore>) -> musubi_http::Readiness {
-    let healthy = store.healthy();
+fn readiness(store: &Arc<EmbeddedStore>, alarm: &Alarm) -> musubi_http::Readiness {
+    let (healthy, alarm) = (store.healthy(), alarm.clone());
     Arc::new(move || {
-        if *healthy.borrow() {
+        if let Some(what) = alarm.what() {
+            Err(format!("{what} has ended, so the server ends"))
+        } else if *healthy.borrow() {
             Ok(())
         } else {
             Err("the store takes no writes now; reads go on".to_owned())

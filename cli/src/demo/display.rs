@@ -77,7 +77,7 @@ impl Display {
             ),
             get(
                 "docks within 1 km of a point",
-                "type=BikeHireDockingStation&georel=near;maxDistance==1000&geometry=Point&coordinates=[136.91,35.17]&format=simplified",
+                "type=BikeHireDockingStation&georel=near;maxDistance==1000&geometry=Point&coordinates=%5B136.91,35.17%5D&format=simplified",
             ),
             get(
                 "shelters with more than 50 people",

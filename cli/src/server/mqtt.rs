@@ -7,8 +7,6 @@ use musubi_adapter_kit::{Adapter, MappingError, MappingFile, Services};
 use musubi_adapter_mqtt::{Exchange, Limits, Listener, ListenerOptions, Users};
 use musubi_model::Clock;
 use prometheus_client::registry::Registry;
-use tokio::task::JoinSet;
-use tokio_util::sync::CancellationToken;
 
 use crate::settings::Settings;
 
@@ -65,15 +63,16 @@ impl Mqtt {
         Ok(adapter)
     }
 
-    /// Runs the listener, if there is one, and says where it is.
-    pub(super) fn run(
-        self,
-        tasks: &mut JoinSet<()>,
-        shutdown: &CancellationToken,
-    ) -> Result<Option<SocketAddr>, String> {
+    /// The listener, if there is one, and where it is.
+    pub(super) fn listener(self) -> Result<Option<(SocketAddr, Listener)>, String> {
         let Some(listener) = self.listener else { return Ok(None) };
         let address = listener.local_addr().map_err(|error| error.to_string())?;
-        tasks.spawn(listener.run(shutdown.clone()));
-        Ok(Some(address))
+        if self.exchange.is_empty() {
+            tracing::warn!(
+                "no adapter takes the messages of the MQTT listener, so none is acknowledged: \
+                 give --adapter FILE with a source of the kind \"mqtt\""
+            );
+        }
+        Ok(Some((address, listener)))
     }
 }
