@@ -46,9 +46,13 @@ pub(crate) async fn measure(plan: &Plan) -> Result<Vec<Line>, Failure> {
             polls.push(("only its times moved", next_poll(&started.musubi, &server).await?));
         }
     }
-    let written: u64 = polls.iter().map(|(_, written)| written).sum();
-    let polls: Vec<String> =
-        polls.iter().map(|(what, written)| format!("{what}: {written} changes")).collect();
+    let nothing = polls.iter().all(|(_, written)| written.entities == 0 && written.commits == 0);
+    let polls: Vec<String> = polls
+        .iter()
+        .map(|(what, Written { entities, commits })| {
+            format!("{what}: {entities} entities, {commits} commits")
+        })
+        .collect();
     say(&format!("first poll: {processor} s of CPU, the start of the process included"));
     Ok(vec![
         Line::new(
@@ -61,14 +65,14 @@ pub(crate) async fn measure(plan: &Plan) -> Result<Vec<Line>, Failure> {
             "feed, later polls",
             "an unchanged one writes nothing",
             polls.join("; "),
-            Mark::of(written == 0),
+            Mark::of(nothing),
         ),
     ])
 }
 
 fn mapping_file(url: &str) -> String {
     format!(
-        "name = \"docks\"\n[source]\nkind = \"gbfs\"\nurl = \"{url}\"\nmin_interval = \"3s\"\n\
+        "name = \"docks\"\n[source]\nkind = \"gbfs\"\nurl = \"{url}\"\nmin_interval = \"5s\"\n\
          [map]\npreset = \"gbfs-stations\"\nattribution = \"of a load run\"\n"
     )
 }
@@ -121,10 +125,34 @@ async fn count(client: &Http) -> usize {
     client.get(path).await.header("NGSILD-Results-Count").parse().unwrap_or(0)
 }
 
-/// Waits for a further poll, and gives the number of changes that it brought to the log.
-async fn next_poll(musubi: &Musubi, server: &FeedServer) -> Result<u64, Failure> {
+/// What was written so far.
+#[derive(Clone, Copy, Debug)]
+struct Written {
+    /// Entities that the adapter wrote.
+    entities: u64,
+    /// Batches that the store committed, whoever asked for them.
+    commits: u64,
+}
+
+impl Written {
+    async fn now(client: &Http) -> Result<Self, Failure> {
+        let metrics = client.get("/metrics").await.text;
+        let figure = |name: &str| -> Result<u64, Failure> {
+            let line = metrics.lines().find_map(|line| line.strip_prefix(name));
+            Ok(line.ok_or_else(|| format!("/metrics does not show {name}"))?.trim().parse()?)
+        };
+        Ok(Self {
+            entities: figure("musubi_adapter_written_total{adapter=\"docks\"}")?,
+            commits: figure("musubi_store_commit_seconds_count")?,
+        })
+    }
+}
+
+/// Waits for a further poll, and gives what was written because of it.
+async fn next_poll(musubi: &Musubi, server: &FeedServer) -> Result<Written, Failure> {
     let client = Http::new(musubi.url());
-    let before = newest(&client).await?;
+    sleep(SETTLED).await;
+    let before = Written::now(&client).await?;
     let requests = server.requests();
     let polled = timeout(PATIENCE, async {
         while server.requests() == requests {
@@ -133,14 +161,11 @@ async fn next_poll(musubi: &Musubi, server: &FeedServer) -> Result<u64, Failure>
     });
     polled.await.map_err(|_| "the feed is not polled again")?;
     sleep(SETTLED).await;
-    Ok(newest(&client).await? - before)
-}
-
-/// The number of the newest change in the log.
-async fn newest(client: &Http) -> Result<u64, Failure> {
-    let metrics = client.get("/metrics").await.text;
-    let line = metrics.lines().find_map(|line| line.strip_prefix("musubi_store_log_newest "));
-    Ok(line.ok_or("/metrics does not show the log's newest change")?.trim().parse()?)
+    let after = Written::now(&client).await?;
+    Ok(Written {
+        entities: after.entities - before.entities,
+        commits: after.commits - before.commits,
+    })
 }
 
 /// Puts the feed into a folder: the real one, or one of the same size.

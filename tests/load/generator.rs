@@ -82,6 +82,12 @@ impl Numbers {
         Self::Around(Arc::default(), end.max(1))
     }
 
+    /// How many were given out, each once.
+    pub(crate) fn given(&self) -> u32 {
+        let (Self::Once(next, end) | Self::Around(next, end)) = self;
+        next.load(Ordering::Relaxed).min(*end)
+    }
+
     fn next(&self) -> Option<u32> {
         match self {
             Self::Once(next, end) => {

@@ -94,14 +94,19 @@ pub(crate) async fn measure(plan: &Plan) -> Result<Vec<Line>, Failure> {
         syncs.add(disk::syncs(folder.path(), DISK)?);
     }
     for side in &sides {
+        let held = memory(side.server.id())?;
+        let entities = side.numbers.given();
         say(&format!(
-            "{}: {}/s, {} µs of CPU each, p50 {} ms, p99 {} ms, {} MB of memory at the end",
+            "{}: {}/s, {} µs of CPU each, p50 {} ms, p99 {} ms; {} MB of memory at the end, {} \
+             bytes for each of {} entities",
             side.durability,
             side.rate,
             side.processor,
             side.median,
             side.tail,
-            number(megabytes(memory(side.server.id())?)),
+            number(megabytes(held)),
+            held / u64::from(entities.max(1)),
+            number(f64::from(entities)),
         ));
     }
     say(&format!("fdatasync of 16 KiB appended: {syncs}/s"));

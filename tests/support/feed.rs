@@ -75,7 +75,10 @@ impl Drop for FeedServer {
     }
 }
 
-async fn file(State(feed): State<Feed>, Segment(name): Segment<String>) -> Result<Bytes, StatusCode> {
+async fn file(
+    State(feed): State<Feed>,
+    Segment(name): Segment<String>,
+) -> Result<Bytes, StatusCode> {
     feed.requests.fetch_add(1, Ordering::SeqCst);
     if name.contains("..") || name.contains('/') {
         return Err(StatusCode::NOT_FOUND);
@@ -84,8 +87,10 @@ async fn file(State(feed): State<Feed>, Segment(name): Segment<String>) -> Resul
     if name != "gbfs.json" {
         return Ok(bytes.into());
     }
-    let mut discovery: Value =
-        serde_json::from_slice(&bytes).map_err(|_| StatusCode::INTERNAL_SERVER_ERROR)?;
+    // What is no JSON is served as it is.
+    let Ok(mut discovery) = serde_json::from_slice::<Value>(&bytes) else {
+        return Ok(bytes.into());
+    };
     here(&mut discovery, feed.address);
     Ok(discovery.to_string().into())
 }

@@ -52,10 +52,10 @@ impl Publisher {
                 }
             }
         };
-        match tokio::time::timeout(PATIENCE, acknowledged).await {
-            Ok(result) => result,
-            Err(_) => panic!("a message to {topic} was not acknowledged"),
-        }
+        let Ok(result) = tokio::time::timeout(PATIENCE, acknowledged).await else {
+            panic!("a message to {topic} was not acknowledged");
+        };
+        result
     }
 
     /// Publishes with quality of service 1, and waits for the acknowledgement.

@@ -90,7 +90,8 @@ pub fn finish(command: &mut Command) -> Finished {
         .unwrap_or_else(|error| panic!("{command:?} does not start: {error}"));
     let stdout = rest(child.stdout.take().expect("a pipe"));
     let stderr = rest(child.stderr.take().expect("a pipe"));
-    let ended = stdout.recv_timeout(PATIENCE).and_then(|out| Ok((out, stderr.recv_timeout(PATIENCE)?)));
+    let ended =
+        stdout.recv_timeout(PATIENCE).and_then(|out| Ok((out, stderr.recv_timeout(PATIENCE)?)));
     let Ok((stdout, stderr)) = ended else {
         let _ = child.kill();
         panic!("{command:?} does not end");

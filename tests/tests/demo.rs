@@ -73,7 +73,8 @@ fn introduction(demo: &Musubi) -> Vec<String> {
 }
 
 fn commands(introduction: &[String]) -> Vec<String> {
-    let commands = introduction.iter().map(|line| line.trim()).filter(|line| line.starts_with("curl "));
+    let commands =
+        introduction.iter().map(|line| line.trim()).filter(|line| line.starts_with("curl "));
     commands.map(str::to_owned).collect()
 }
 
@@ -85,7 +86,8 @@ fn shell(command: &str) -> String {
 
 /// All ids of a type.
 async fn ids(http: &Http, kind: &str) -> Vec<String> {
-    let answer = http.get(&format!("/ngsi-ld/v1/entities?type={kind}&limit=1000&format=simplified")).await;
+    let answer =
+        http.get(&format!("/ngsi-ld/v1/entities?type={kind}&limit=1000&format=simplified")).await;
     assert_eq!(answer.status, 200, "{}", answer.text);
     let list = answer.json();
     let ids = list.as_array().expect("a list").iter().filter_map(|entity| entity["id"].as_str());
@@ -112,7 +114,8 @@ fn check_commands(commands: &[String]) {
     assert!(questions.len() >= 4, "{commands:?}");
     for question in questions {
         let answer = shell(question);
-        let json: Value = serde_json::from_str(&answer).unwrap_or_else(|_| panic!("{question}: {answer}"));
+        let json: Value =
+            serde_json::from_str(&answer).unwrap_or_else(|_| panic!("{question}: {answer}"));
         let is_problem = json["status"].is_number();
         assert!(!is_problem && (json.is_array() || json.is_object()), "{question}: {answer}");
     }
@@ -143,7 +146,11 @@ async fn the_demo_does_what_it_says_and_finds_its_data_again() {
     let before = check_town(&http).await;
     let page = http.get("/").await;
     assert_eq!(page.status, 200);
-    assert!(page.header("content-type").starts_with("text/html"), "{}", page.header("content-type"));
+    assert!(
+        page.header("content-type").starts_with("text/html"),
+        "{}",
+        page.header("content-type")
+    );
     assert!(page.text.contains("Musubi") && page.text.contains("curl"), "{}", page.text);
     let commands = commands(&introduction);
     check_commands(&commands);
@@ -157,7 +164,9 @@ async fn the_demo_does_what_it_says_and_finds_its_data_again() {
     assert!(found.due >= last.delivered, "{found:?} after {last:?}");
     let http = Http::new(demo.url()).own_context();
     assert_eq!(check_town(&http).await, before);
-    until(&demo, "growth", |counts| counts.changes > found.changes && counts.delivered > found.delivered);
+    until(&demo, "growth", |counts| {
+        counts.changes > found.changes && counts.delivered > found.delivered
+    });
     let (code, _) = demo.stop();
     assert_eq!(code, Some(0), "Ctrl-C ends it cleanly");
 }

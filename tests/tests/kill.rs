@@ -111,7 +111,8 @@ async fn upsert(http: Http, writer: usize, accounts: Accounts) {
         let numbers: Vec<u64> = ids.iter().map(|id| accounts.next(id)).collect();
         let items = ids.iter().zip(&numbers).map(|(id, number)| entity(id, "Batched", *number));
         let body = Value::Array(items.collect());
-        match http.try_send(Method::POST, "/ngsi-ld/v1/entityOperations/upsert", Some(&body)).await {
+        match http.try_send(Method::POST, "/ngsi-ld/v1/entityOperations/upsert", Some(&body)).await
+        {
             Ok(answer) if matches!(answer.status, 201 | 204) => {
                 for (id, number) in ids.iter().zip(numbers) {
                     accounts.acknowledge(id, number);
@@ -322,12 +323,12 @@ async fn nothing_is_lost(durability: &str, seed: u64) {
     let mut random = StdRng::seed_from_u64(seed);
     let folder = tempfile::tempdir().expect("a folder");
     let mapping = folder.path().join("sensors.toml");
-    let text = "[source]\nkind = \"mqtt\"\n[groups.kill]\ntype = \"Published\"\ndevices = \"any\"\n";
+    let text =
+        "[source]\nkind = \"mqtt\"\n[groups.kill]\ntype = \"Published\"\ndevices = \"any\"\n";
     std::fs::write(&mapping, text).expect("a file");
     let mapping = mapping.to_str().expect("a name in UTF-8").to_owned();
     let data = folder.path().join("data");
-    let arguments =
-        ["--mqtt", "127.0.0.1:0", "--durability", durability, "--adapter", &mapping];
+    let arguments = ["--mqtt", "127.0.0.1:0", "--durability", durability, "--adapter", &mapping];
     let accounts = Accounts::new();
     let receiver = Receiver::start().await;
 

@@ -45,25 +45,24 @@ fn packages() -> Vec<Value> {
 }
 
 fn direct(package: &Value) -> impl Iterator<Item = (&str, bool)> {
-    package["dependencies"]
-        .as_array()
-        .into_iter()
-        .flatten()
-        .map(|dependency| (dependency["name"].as_str().unwrap_or_default(), dependency["kind"].is_null()))
+    package["dependencies"].as_array().into_iter().flatten().map(|dependency| {
+        (dependency["name"].as_str().unwrap_or_default(), dependency["kind"].is_null())
+    })
 }
 
 #[test]
 fn every_edge_between_our_crates_is_one_that_the_architecture_allows() {
-    let levels: BTreeMap<&str, u8> = LAYERS.iter().map(|(name, level, _)| (*name, *level)).collect();
+    let levels: BTreeMap<&str, u8> =
+        LAYERS.iter().map(|(name, level, _)| (*name, *level)).collect();
     for package in packages() {
         let name = package["name"].as_str().expect("a name");
         if name == "musubi-tests" {
             continue;
         }
-        let (_, level, allowed) = LAYERS
-            .iter()
-            .find(|(known, _, _)| *known == name)
-            .unwrap_or_else(|| panic!("{name} has no level: say where it belongs, here and in ARCHITECTURE.md"));
+        let (_, level, allowed) =
+            LAYERS.iter().find(|(known, _, _)| *known == name).unwrap_or_else(|| {
+                panic!("{name} has no level: say where it belongs, here and in ARCHITECTURE.md")
+            });
         for (dependency, _) in direct(&package).filter(|(_, normal)| *normal) {
             let Some(target) = levels.get(dependency) else { continue };
             let short = dependency.trim_start_matches("musubi-");

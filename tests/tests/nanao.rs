@@ -9,14 +9,12 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
-use musubi_tests::{
-    Http, Musubi, Receiver, binary, fixture, musubi, real_data, until,
-};
+use musubi_tests::{Http, Musubi, Receiver, binary, fixture, musubi, real_data, until};
 use serde_json::{Value, json};
 
 const SUBSCRIPTION: &str = "urn:ngsi-ld:Subscription:shelters";
 /// The term of the state.
-const STATUS: &str = "https://smartdatamodels.org/status";
+const STATUS: &str = "status";
 
 /// A table: its file, its moment, and how many people are in which shelter.
 #[derive(Clone, Debug)]
@@ -85,7 +83,11 @@ fn read(file: &Path) -> BTreeMap<String, u64> {
     let number = |text: &str| {
         let digits: String = text
             .chars()
-            .map(|c| char::from_u32(u32::from(c).wrapping_sub(0xFEE0)).filter(char::is_ascii_digit).unwrap_or(c))
+            .map(|c| {
+                char::from_u32(u32::from(c).wrapping_sub(0xFEE0))
+                    .filter(char::is_ascii_digit)
+                    .unwrap_or(c)
+            })
             .collect();
         digits.parse().unwrap_or_else(|_| panic!("{text:?} in {}", file.display()))
     };
@@ -142,7 +144,8 @@ fn is_open(entity: &Value) -> bool {
 
 /// What every shelter is like in the broker, but for its steps.
 async fn stored(http: &Http) -> BTreeMap<String, Shelter> {
-    let path = "/ngsi-ld/v1/entities?type=EvacuationShelter&format=simplified&limit=1000&count=true";
+    let path =
+        "/ngsi-ld/v1/entities?type=EvacuationShelter&format=simplified&limit=1000&count=true";
     let answer = http.get(path).await;
     assert_eq!(answer.status, 200, "{}", answer.text);
     let list = answer.json();
@@ -225,7 +228,9 @@ impl Replay {
 
     fn with(tables: &[Table]) -> Self {
         let replay = Self::new();
-        tables.iter().for_each(|table| replay.add(&table.file));
+        for table in tables {
+            replay.add(&table.file);
+        }
         replay
     }
 
@@ -262,12 +267,16 @@ impl Replay {
 /// Waits until everything is delivered, and holds it against what is expected.
 async fn check(http: &Http, receiver: &Receiver, shelters: &BTreeMap<String, Shelter>) {
     let wanted = steps(shelters);
-    let count = |steps: &BTreeMap<String, Vec<(bool, u64)>>| steps.values().map(Vec::len).sum::<usize>();
+    let count =
+        |steps: &BTreeMap<String, Vec<(bool, u64)>>| steps.values().map(Vec::len).sum::<usize>();
     receiver
-        .until("a notification of every change", |received| count(&notified(received)) >= count(&wanted))
+        .until("a notification of every change", |received| {
+            count(&notified(received)) >= count(&wanted)
+        })
         .await;
     until("nothing is pending", || async {
-        let ledger = http.get(&format!("/musubi/v1/subscriptions/{SUBSCRIPTION}/ledger")).await.json();
+        let ledger =
+            http.get(&format!("/musubi/v1/subscriptions/{SUBSCRIPTION}/ledger")).await.json();
         (ledger["pending"] == 0 && ledger["due"] == ledger["delivered"]).then_some(())
     })
     .await;
@@ -384,7 +393,8 @@ async fn tables_that_cannot_be_used_change_nothing_and_are_reported() {
     let http = Http::new(server.url()).own_context();
     let wanted = without_steps(&expected(&tables));
     until("all tables are applied", || async {
-        (http.get("/ngsi-ld/v1/types").await.status == 200 && stored(&http).await == wanted).then_some(())
+        (http.get("/ngsi-ld/v1/types").await.status == 200 && stored(&http).await == wanted)
+            .then_some(())
     })
     .await;
     let letters = http.get("/musubi/v1/dead-letters").await.json();

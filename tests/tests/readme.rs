@@ -74,19 +74,20 @@ impl Shell {
                 let _ = sender.send(line);
             }
         });
-        let mut shell = Self { child, lines, http: free_port(), mqtt: free_port(), printed: Vec::new() };
+        let mut shell =
+            Self { child, lines, http: free_port(), mqtt: free_port(), printed: Vec::new() };
         shell.write(&shell.prelude());
         shell
     }
 
     /// Makes the shell's program and curl behave as the convention says.
     fn prelude(&self) -> String {
-        let Self { http, mqtt, .. } = self;
+        let http = self.http;
         let program = binary().display();
         format!(
             r#"set -e
 exec 2>&1
-trap 'echo "{FAILED} $?"' EXIT
+trap 'printf "\n{FAILED} %s\n" $?' EXIT
 export MUSUBI_LISTEN=127.0.0.1:{http}
 musubi() {{
     case "$1 $2" in
@@ -95,8 +96,6 @@ musubi() {{
     esac
 }}
 curl() {{ command curl --fail-with-body "$@"; }}
-mosquitto_pub() {{ command mosquitto_pub "$@"; }}
-: {mqtt}
 "#
         )
     }
@@ -122,7 +121,8 @@ mosquitto_pub() {{ command mosquitto_pub "$@"; }}
             DONE
         };
         loop {
-            let line = self.lines.recv_timeout(PATIENCE).map_err(|_| self.report(block, "no end"))?;
+            let line =
+                self.lines.recv_timeout(PATIENCE).map_err(|_| self.report(block, "no end"))?;
             self.printed.push(line.clone());
             if line.starts_with(FAILED) {
                 return Err(self.report(block, &line));
@@ -162,7 +162,8 @@ fn run(document: &str) -> Result<String, String> {
 }
 
 fn document(name: &str) -> String {
-    std::fs::read_to_string(repository().join(name)).unwrap_or_else(|error| panic!("{name}: {error}"))
+    std::fs::read_to_string(repository().join(name))
+        .unwrap_or_else(|error| panic!("{name}: {error}"))
 }
 
 /// A block without its comments, which are in the document's own language.

@@ -3,7 +3,9 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use musubi_tests::{FeedServer, Http, Musubi, Publisher, Receiver, fixture, musubi, real_data, until};
+use musubi_tests::{
+    FeedServer, Http, Musubi, Publisher, Receiver, fixture, musubi, real_data, until,
+};
 use serde_json::{Value, json};
 
 const TOWNS: [&str; 2] = ["kamakura", "kyoto"];
@@ -39,7 +41,8 @@ fn dock(entity: &Value) -> (String, (String, u64)) {
 }
 
 async fn docks(http: &Http) -> BTreeMap<String, (String, u64)> {
-    let path = "/ngsi-ld/v1/entities?type=BikeHireDockingStation&format=simplified&limit=1000&count=true";
+    let path =
+        "/ngsi-ld/v1/entities?type=BikeHireDockingStation&format=simplified&limit=1000&count=true";
     let answer = http.get(path).await;
     assert_eq!(answer.status, 200, "{}", answer.text);
     let list = answer.json();
@@ -73,7 +76,14 @@ async fn feed(server: &Musubi, folder: &Path, town: &str, source: &Path) {
     let memory = folder.join(format!("{town}-memory"));
     let (mapping, memory) = (mapping.to_str().expect("UTF-8"), memory.to_str().expect("UTF-8"));
     let finished = musubi(&[
-        "adapter", "run", mapping, "--broker", &server.url(), "--data-dir", memory, "--once",
+        "adapter",
+        "run",
+        mapping,
+        "--broker",
+        &server.url(),
+        "--data-dir",
+        memory,
+        "--once",
     ]);
     assert_eq!(finished.code, Some(0), "{}", finished.stderr);
 }
@@ -118,7 +128,11 @@ async fn check_feeds(sources: [&Path; 2]) {
         check_lists(&http, &feeds[index], town).await;
         let receiver = &receivers[index];
         let distinct = |received: &[Value]| -> BTreeMap<String, (String, u64)> {
-            received.iter().flat_map(|n| n["data"].as_array().into_iter().flatten()).map(dock).collect()
+            received
+                .iter()
+                .flat_map(|n| n["data"].as_array().into_iter().flatten())
+                .map(dock)
+                .collect()
         };
         receiver
             .until("a notification of every dock", |received| distinct(received) == feeds[index])
@@ -185,7 +199,8 @@ async fn check_apart(root: &Http) {
 #[tokio::test]
 async fn synthetic_feeds_with_the_same_ids_stay_apart() {
     let sources = [fixture("gbfs/kamakura"), fixture("gbfs/kyoto")];
-    let shared = in_feed(&sources[0]).keys().filter(|id| in_feed(&sources[1]).contains_key(*id)).count();
+    let shared =
+        in_feed(&sources[0]).keys().filter(|id| in_feed(&sources[1]).contains_key(*id)).count();
     assert!(shared > 0, "the fixtures have to overlap");
     check_feeds([&sources[0], &sources[1]]).await;
 }
@@ -207,17 +222,25 @@ async fn adapters_and_dead_letters_of_two_towns_stay_apart() {
     let root = Http::new(server.url()).own_context();
     let mut publisher = Publisher::new(server.mqtt(), "gateway");
     for town in TOWNS {
-        publisher.publish(&format!("/json/{town}/roof/attrs"), format!("{{\"town\":\"{town}\"}}")).await;
-        publisher.publish(&format!("/json/{town}/stranger/attrs"), format!("{{\"of\":\"{town}\"}}")).await;
+        publisher
+            .publish(&format!("/json/{town}/roof/attrs"), format!("{{\"town\":\"{town}\"}}"))
+            .await;
+        publisher
+            .publish(&format!("/json/{town}/stranger/attrs"), format!("{{\"of\":\"{town}\"}}"))
+            .await;
     }
     for town in TOWNS {
         let http = root.tenant(town);
-        let roof = http.get("/ngsi-ld/v1/entities/urn:ngsi-ld:Sensor:roof?format=simplified").await;
-        assert_eq!(roof.json()["town"], town, "{}", roof.text);
+        let sensor =
+            http.get("/ngsi-ld/v1/entities/urn:ngsi-ld:Sensor:roof?format=simplified").await;
+        assert_eq!(sensor.json()["town"], town, "{}", sensor.text);
         let letters = http.get("/musubi/v1/dead-letters").await.json();
         let letters = letters["deadLetters"].as_array().expect("a list");
         assert_eq!(letters.len(), 1, "{letters:?}");
-        assert!(letters[0]["payload"].as_str().is_some_and(|text| text.contains(town)), "{letters:?}");
+        assert!(
+            letters[0]["payload"].as_str().is_some_and(|text| text.contains(town)),
+            "{letters:?}"
+        );
         let letter = letters[0]["id"].as_str().expect("an id");
         let foreign = TOWNS.iter().find(|other| **other != town).expect("the other");
         let path = format!("/musubi/v1/dead-letters/{letter}");
@@ -235,8 +258,12 @@ async fn adapters_and_dead_letters_of_two_towns_stay_apart() {
 /// An adapter is shown to its own town, and takes what is posted from it alone.
 async fn check_adapters(own: &Http, foreign: &Http, town: &str) {
     let list = own.get("/musubi/v1/adapters").await.json();
-    let mut names: Vec<&str> =
-        list.as_array().expect("a list").iter().filter_map(|adapter| adapter["name"].as_str()).collect();
+    let mut names: Vec<&str> = list
+        .as_array()
+        .expect("a list")
+        .iter()
+        .filter_map(|adapter| adapter["name"].as_str())
+        .collect();
     names.sort_unstable();
     assert_eq!(names, [format!("sensors-{town}"), format!("shelters-{town}")]);
     assert_eq!(own.get(&format!("/musubi/v1/adapters/sensors-{town}")).await.status, 200);

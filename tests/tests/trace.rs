@@ -101,9 +101,9 @@ fn call(text: &str, began: usize, returned: usize) -> Option<Call> {
 fn objection(calls: &[Call], marker: &str) -> Option<String> {
     let request = calls.iter().find(|call| call.receives(marker));
     let Some(request) = request else { return Some(format!("{marker} never arrived")) };
-    let answer = calls
-        .iter()
-        .find(|call| call.answers() && call.began > request.returned && call.target == request.target);
+    let answer = calls.iter().find(|call| {
+        call.answers() && call.began > request.returned && call.target == request.target
+    });
     let Some(answer) = answer else { return Some(format!("{marker} was never answered")) };
     let mut written = calls
         .iter()
@@ -208,7 +208,8 @@ async fn in_interval_the_same_check_finds_answers_that_left_before_the_sync() {
 
 #[test]
 fn a_trace_is_read_and_judged() {
-    let read = "7 recvfrom(12<TCP:[127.0.0.1:1->127.0.0.1:2]>, \"POST mark\", 10, 0, NULL, NULL) = 9";
+    let read =
+        "7 recvfrom(12<TCP:[127.0.0.1:1->127.0.0.1:2]>, \"POST mark\", 10, 0, NULL, NULL) = 9";
     let write = "8 write(9</d/journal>, \"..mark..\", 8 <unfinished ...>";
     let written = "8 <... write resumed>) = 8";
     let sync = "8 fdatasync(9</d/journal> <unfinished ...>";

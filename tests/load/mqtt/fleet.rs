@@ -116,7 +116,8 @@ impl Fleet {
     }
 
     /// Publishes `rate` messages per second, one device after the other, for so long; then waits
-    /// for what is on its way. Behind schedule it sends as fast as the window lets it.
+    /// for what is on its way. Behind schedule it sends as fast as the window lets it, and after
+    /// the time is over it sends what is still due.
     pub(super) async fn publish(
         mut self,
         broker: SocketAddr,
@@ -129,7 +130,18 @@ impl Fleet {
         let mut ticks = tokio::time::interval(PERIOD);
         ticks.set_missed_tick_behavior(MissedTickBehavior::Skip);
         let start = Instant::now();
-        while start.elapsed() < time {
+        loop {
+            let due = start.elapsed().min(time).as_secs_f64() * f64::from(rate);
+            while f64::from(self.sent) < due && self.open.len() < WINDOW {
+                self.write_next(&mut output)?;
+            }
+            if !output.is_empty() {
+                stream.write_all_buf(&mut output).await?;
+            }
+            let late = start.elapsed().saturating_sub(time);
+            if !late.is_zero() && (f64::from(self.sent) >= due || late > PATIENCE) {
+                break;
+            }
             tokio::select! {
                 _ = ticks.tick() => {}
                 read = stream.read_buf(&mut input) => {
@@ -138,13 +150,6 @@ impl Fleet {
                     }
                     self.settle(&mut input)?;
                 }
-            }
-            let due = start.elapsed().min(time).as_secs_f64() * f64::from(rate);
-            while f64::from(self.sent) < due && self.open.len() < WINDOW {
-                self.write_next(&mut output)?;
-            }
-            if !output.is_empty() {
-                stream.write_all_buf(&mut output).await?;
             }
         }
         let rest = async {
