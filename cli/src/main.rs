@@ -22,11 +22,6 @@ use tokio_util::sync::CancellationToken;
 
 use crate::args::{Cli, Command};
 
-/// A third of the broker's time per message goes to memory; this allocator takes less of it than
-/// the system's, and gives back what bursts have used (docs/performance.md).
-#[global_allocator]
-static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
-
 fn main() -> ExitCode {
     let cli = Cli::parse();
     let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {

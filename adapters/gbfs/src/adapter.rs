@@ -8,8 +8,9 @@ use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
 use http::{HeaderMap, HeaderName, HeaderValue};
 use musubi_adapter_kit::{
-    Adapter, AdapterError, ChangeFilter, Counters, DeadLetter, GbfsSource, Item, MappingError, MappingFile,
-    ModelChecking, Pipeline, Preset, Preview, ReceiveError, Services, Settled, SinkError,
+    Adapter, AdapterError, ChangeFilter, Counters, DeadLetter, GbfsSource, Item, MappingError,
+    MappingFile, ModelChecking, Pipeline, Preset, Preview, ReceiveError, Services, Settled,
+    SinkError,
 };
 use musubi_model::{AttrName, Tenant, Timestamp};
 use parking_lot::Mutex;

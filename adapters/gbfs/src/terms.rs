@@ -75,7 +75,9 @@ mod tests {
     fn every_term_means_what_the_projects_context_says() {
         let context: Value = serde_json::from_str(musubi_schemas::CONTEXT).unwrap();
         let types = [STATION, FEED].map(|name| (name.0, entity_type(name).unwrap().to_string()));
-        for (term, name) in terms().chain(types).filter(|(term, _)| !["location", "status"].contains(term)) {
+        for (term, name) in
+            terms().chain(types).filter(|(term, _)| !["location", "status"].contains(term))
+        {
             assert_eq!(context["@context"][term], name, "{term}");
         }
     }

@@ -8,8 +8,9 @@ use std::time::Duration;
 use futures_util::FutureExt;
 use futures_util::future::{BoxFuture, join_all};
 use musubi_adapter_kit::{
-    Adapter, AdapterError, ChangeFilter, Counters, DeadLetter, Item, MappingError, MappingFile, ModelChecking,
-    MqttSource, Pipeline, Preview, ReceiveError, Services, Settled, SinkError, Skip, Source,
+    Adapter, AdapterError, ChangeFilter, Counters, DeadLetter, Item, MappingError, MappingFile,
+    ModelChecking, MqttSource, Pipeline, Preview, ReceiveError, Services, Settled, SinkError, Skip,
+    Source,
 };
 use musubi_model::Tenant;
 use parking_lot::Mutex;

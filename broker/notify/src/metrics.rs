@@ -51,11 +51,7 @@ impl Metrics {
             "Deliveries by what came of them; dead counts changes given up",
             self.attempts.clone(),
         );
-        registry.register(
-            "notify_changes_read",
-            "Changes read from the log",
-            self.changes.clone(),
-        );
+        registry.register("notify_changes_read", "Changes read from the log", self.changes.clone());
         registry.register_with_unit(
             "notify_matching",
             "Time to find out whom a batch of changes concerns",

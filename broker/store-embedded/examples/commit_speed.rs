@@ -4,7 +4,7 @@
 //! It prints the commits per second of 50 concurrent writers in both kinds of durability, beside
 //! them what the disk can do by itself, and the time of reading one entity and a page of 20.
 
-#![allow(clippy::print_stdout, reason = "printing is what this is for")]
+#![expect(clippy::print_stdout, reason = "printing is what this is for")]
 
 use std::error::Error;
 use std::fs::File;

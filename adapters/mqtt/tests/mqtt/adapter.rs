@@ -4,7 +4,9 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use musubi_adapter_kit::testing::MemorySink;
-use musubi_adapter_kit::{Adapter, AdapterMetrics, DeadLetter, MappingFile, ReceiveError, Services, Sink};
+use musubi_adapter_kit::{
+    Adapter, AdapterMetrics, DeadLetter, MappingFile, ReceiveError, Services, Sink,
+};
 use musubi_adapter_mqtt::{
     Exchange, Ingest, Listener, ListenerOptions, Message, MqttAdapter, Verdict, from_mapping,
 };

@@ -256,7 +256,13 @@ async fn a_letter_of_what_was_posted_can_be_replayed() {
     assert!(doors.replay(&other, &letter).await.is_err());
     assert!(doors.replay(&tenant, &again("x", b"")).await.is_err());
     let long = Bytes::from(vec![b' '; 64 * 1024]);
-    assert!(doors.replay(&tenant, &again(&letter.origin, &long)).await.unwrap_err().contains("beginning"));
+    assert!(
+        doors
+            .replay(&tenant, &again(&letter.origin, &long))
+            .await
+            .unwrap_err()
+            .contains("beginning")
+    );
 }
 
 #[tokio::test]

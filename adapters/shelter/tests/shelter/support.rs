@@ -9,8 +9,8 @@ use futures_util::FutureExt as _;
 use futures_util::future::BoxFuture;
 use musubi_adapter_kit::testing::{ManualClock, MemorySink};
 use musubi_adapter_kit::{
-    Adapter, AdapterMetrics, DeadLetter, Delivery, MappingError, MappingFile, ModelCheck, ModelProblem,
-    Rejection, Remembered, Services, Sink, SinkError,
+    Adapter, AdapterMetrics, DeadLetter, Delivery, MappingError, MappingFile, ModelCheck,
+    ModelProblem, Rejection, Remembered, Services, Sink, SinkError,
 };
 use musubi_context::Context;
 use musubi_model::{Clock, Entity, EntityFragment, EntityId, Tenant, Timestamp};
