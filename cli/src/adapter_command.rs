@@ -8,18 +8,17 @@ use http::Method;
 use musubi_adapter_kit::{
     AdapterMetrics, HttpSink, MappingFile, Services, Sink, Source, run_tests,
 };
-use musubi_context::{Context, ContextSource};
 use musubi_model::SystemClock;
 use musubi_outbound::Client;
-use musubi_schemas::Schemas;
 use serde_json::Value;
 use tokio_util::sync::CancellationToken;
 use url::Url;
 
-use crate::adapters::{Models, adapter};
+use crate::adapters::adapter;
 use crate::api::Api;
 use crate::args::Adapter;
 use crate::nothing_sink::NothingSink;
+use crate::services::{own_context, services};
 
 /// Carries the command out, and writes what it has to say to `out`.
 ///
@@ -34,25 +33,19 @@ pub(crate) async fn run(
     match command {
         Adapter::Check { file } => {
             let mapping = mapping(&file)?;
-            adapter(&mapping, services(Arc::new(NothingSink))?)
-                .map_err(|error| error.to_string())?;
+            adapter(&mapping, alone(Arc::new(NothingSink))?).map_err(|error| error.to_string())?;
             say(
                 out,
                 &format!("{}: a {} source that can be used", mapping.file, mapping.source.kind()),
             )
         }
         Adapter::Preview { file, broker, limit } => {
-            let sink: Arc<dyn Sink> = match broker {
-                None => Arc::new(NothingSink),
-                Some(broker) => {
-                    let folder = format!("musubi-preview-{}", std::process::id());
-                    Arc::new(http_sink(&broker, &std::env::temp_dir().join(folder))?)
-                }
-            };
-            let adapter =
-                adapter(&mapping(&file)?, services(sink)?).map_err(|error| error.to_string())?;
-            let preview = adapter.preview(limit).await.map_err(|error| error.to_string())?;
-            say(out, preview.render().trim_end())
+            let folder =
+                std::env::temp_dir().join(format!("musubi-preview-{}", std::process::id()));
+            let previewed = preview(&file, broker.as_deref(), limit, &folder).await;
+            // It is there only if a broker was named.
+            let _ = std::fs::remove_dir_all(&folder);
+            say(out, previewed?.trim_end())
         }
         Adapter::Test { file } => test(&mapping(&file)?, out),
         Adapter::Run { file, broker, data_dir, once } => {
@@ -64,7 +57,7 @@ pub(crate) async fn run(
                 ));
             }
             let sink = Arc::new(http_sink(&broker, &data_dir.join(&mapping.name))?);
-            let adapter = adapter(&mapping, services(sink)?).map_err(|error| error.to_string())?;
+            let adapter = adapter(&mapping, alone(sink)?).map_err(|error| error.to_string())?;
             if once {
                 adapter.clone().run_once().await.map_err(|error| error.to_string())?;
                 return say(out, &adapter.status().to_string());
@@ -72,8 +65,25 @@ pub(crate) async fn run(
             say(out, &format!("running {} towards {broker}; Ctrl-C ends it", adapter.name()))?;
             adapter.run(shutdown).await.map_err(|error| error.to_string())
         }
-        Adapter::Devices { unknown, broker } => devices(&broker, unknown, out).await,
+        Adapter::Devices { unknown: _, broker } => unknown_devices(&broker, out).await,
     }
+}
+
+/// What a source would write, compared with the broker if one is named; `folder` is for what is
+/// needed meanwhile.
+async fn preview(
+    file: &Path,
+    broker: Option<&str>,
+    limit: usize,
+    folder: &Path,
+) -> Result<String, String> {
+    let sink: Arc<dyn Sink> = match broker {
+        None => Arc::new(NothingSink),
+        Some(broker) => Arc::new(http_sink(broker, folder)?),
+    };
+    let adapter = adapter(&mapping(file)?, alone(sink)?).map_err(|error| error.to_string())?;
+    let preview = adapter.preview(limit).await.map_err(|error| error.to_string())?;
+    Ok(preview.render())
 }
 
 /// Runs the tests of a mapping file, and fails if one of them does.
@@ -97,19 +107,17 @@ fn test(mapping: &MappingFile, out: &mut dyn Write) -> Result<(), String> {
     if failed == 0 { Ok(()) } else { Err(format!("{failed} of {} tests failed", outcomes.len())) }
 }
 
-async fn devices(broker: &str, unknown: bool, out: &mut dyn Write) -> Result<(), String> {
+/// Lists the devices that report and that no mapping file knows.
+async fn unknown_devices(broker: &str, out: &mut dyn Write) -> Result<(), String> {
     let list = Api::new(broker, None)?.call(Method::GET, "/musubi/v1/adapters", None).await?;
     let mut count = 0_usize;
     for adapter in list.as_array().into_iter().flatten() {
         let name = adapter.get("name").and_then(Value::as_str).unwrap_or_default();
-        let kinds: &[&str] =
-            if unknown { &["unknownDevices"] } else { &["devices", "unknownDevices"] };
-        for kind in kinds {
-            for device in adapter.get(kind).and_then(Value::as_array).into_iter().flatten() {
-                count += 1;
-                let device = device.as_str().map_or_else(|| device.to_string(), str::to_owned);
-                say(out, &format!("{name}  {device}"))?;
-            }
+        let unknown = adapter.get("unknownDevices").and_then(Value::as_array);
+        for device in unknown.into_iter().flatten() {
+            count += 1;
+            let device = device.as_str().map_or_else(|| device.to_string(), str::to_owned);
+            say(out, &format!("{name}  {device}"))?;
         }
     }
     if count == 0 { say(out, "none") } else { Ok(()) }
@@ -120,29 +128,8 @@ fn mapping(file: &Path) -> Result<MappingFile, String> {
 }
 
 /// What an adapter gets that runs outside of the broker's process.
-fn services(sink: Arc<dyn Sink>) -> Result<Services, String> {
-    let schemas = Schemas::built_in().map_err(|error| error.to_string())?;
-    Ok(Services {
-        sink,
-        clock: Arc::new(SystemClock),
-        client: Client::unguarded(),
-        context: own_context()?,
-        models: Some(Arc::new(Models(schemas))),
-        metrics: AdapterMetrics::default(),
-    })
-}
-
-/// The context that names the terms of the project's own data models.
-///
-/// # Errors
-///
-/// A sentence, if the program's own file is broken, which a test rules out.
-pub(crate) fn own_context() -> Result<Context, String> {
-    let file: Value =
-        serde_json::from_str(musubi_schemas::CONTEXT).map_err(|error| error.to_string())?;
-    let terms = file.get("@context").map(Value::to_string).unwrap_or_default();
-    let source = ContextSource { url: None, member: terms.clone(), document: terms };
-    Context::from_source(&source).map_err(|error| error.to_string())
+fn alone(sink: Arc<dyn Sink>) -> Result<Services, String> {
+    services(sink, Arc::new(SystemClock), AdapterMetrics::default())
 }
 
 fn http_sink(broker: &str, folder: &Path) -> Result<HttpSink, String> {
@@ -153,14 +140,4 @@ fn http_sink(broker: &str, folder: &Path) -> Result<HttpSink, String> {
 
 fn say(out: &mut dyn Write, line: &str) -> Result<(), String> {
     writeln!(out, "{line}").map_err(|error| error.to_string())
-}
-
-#[cfg(test)]
-mod tests {
-    #[test]
-    fn the_programs_own_context_can_be_used() {
-        let context = super::own_context().unwrap();
-        let name = context.attribute("occupancy").unwrap();
-        assert_eq!(name.as_str(), "urn:musubi:ns:occupancy");
-    }
 }

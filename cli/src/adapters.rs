@@ -6,12 +6,9 @@ use std::time::Duration;
 use bytes::Bytes;
 use futures_util::FutureExt as _;
 use futures_util::future::BoxFuture;
-use musubi_adapter_kit::{
-    Adapter, MappingError, MappingFile, ModelCheck, ModelProblem, ReceiveError, Services, Source,
-};
+use musubi_adapter_kit::{Adapter, MappingError, MappingFile, ReceiveError, Services, Source};
 use musubi_http::{AdapterError, Adapters};
-use musubi_model::{EntityFragment, Tenant};
-use musubi_schemas::Schemas;
+use musubi_model::Tenant;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
@@ -30,20 +27,6 @@ pub(crate) fn adapter(
         Source::File(_) | Source::HttpPush(_) => {
             musubi_adapter_shelter::from_mapping(mapping, services)
         }
-    }
-}
-
-/// The project's data models, as adapters ask for them.
-#[derive(Debug)]
-pub(crate) struct Models(pub(crate) Schemas);
-
-impl ModelCheck for Models {
-    fn check(&self, model: &str, entity: &EntityFragment) -> Vec<ModelProblem> {
-        self.0
-            .check(model, entity)
-            .into_iter()
-            .map(|problem| ModelProblem { attribute: problem.attribute, reason: problem.reason })
-            .collect()
     }
 }
 

@@ -156,10 +156,10 @@ pub(crate) enum Adapter {
         #[arg(long)]
         once: bool,
     },
-    /// Shows how the sources of a running broker do.
+    /// Lists devices of a running broker's sources.
     Devices {
-        /// Only devices that no mapping file knows.
-        #[arg(long)]
+        /// Those that report and that no mapping file knows; the only list there is.
+        #[arg(long, required = true)]
         unknown: bool,
         /// The broker.
         #[arg(long, value_name = "URL", default_value = "http://127.0.0.1:1026")]

@@ -12,6 +12,7 @@ mod page;
 mod replay;
 mod serve;
 mod server;
+mod services;
 mod settings;
 mod telemetry;
 

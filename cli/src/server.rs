@@ -12,7 +12,7 @@ use musubi_http::{Hosts, HttpOptions, Limits, ServeOptions};
 use musubi_model::{Clock, SystemClock};
 use musubi_notify::{Notifications, Notifier, NotifierOptions, Replayer};
 use musubi_outbound::Client;
-use musubi_schemas::{CONTEXT, CONTEXT_NAME, CONTEXT_PATH, Schemas};
+use musubi_schemas::{CONTEXT, CONTEXT_NAME, CONTEXT_PATH};
 use musubi_store::Store;
 use musubi_store_embedded::{Durability as StoreDurability, EmbeddedOptions, EmbeddedStore};
 use prometheus_client::registry::Registry as MetricsRegistry;
@@ -20,10 +20,11 @@ use tokio::net::TcpListener;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
-use crate::adapters::{Models, Registry, adapter};
+use crate::adapters::{Registry, adapter};
 use crate::broker_sink::BrokerSink;
 use crate::page::{Line, Page};
 use crate::replay::Replays;
+use crate::services::services;
 use crate::settings::{Durability, Settings};
 
 mod mqtt;
@@ -217,15 +218,7 @@ impl Core {
     fn services(&self, metrics: &mut MetricsRegistry) -> Result<Services, String> {
         let counted = AdapterMetrics::default();
         counted.register(metrics);
-        let schemas = Schemas::built_in().map_err(|error| error.to_string())?;
-        Ok(Services {
-            sink: Arc::new(BrokerSink::new(self.broker.clone())),
-            clock: self.clock.clone(),
-            client: Client::unguarded(),
-            context: crate::adapter_command::own_context()?,
-            models: Some(Arc::new(Models(schemas))),
-            metrics: counted,
-        })
+        services(Arc::new(BrokerSink::new(self.broker.clone())), self.clock.clone(), counted)
     }
 }
 
