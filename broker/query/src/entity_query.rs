@@ -1,15 +1,21 @@
 //! A question for entities.
 
-use musubi_model::Position;
+use musubi_model::{Position, Timestamp};
 
-use crate::Filter;
+use crate::{Filter, Order};
 
-/// Which entities are wanted, from where on, and how many.
-#[derive(Clone, Debug)]
+/// Which entities are wanted, in which order, from where on, and how many.
+#[derive(Clone, Debug, Default)]
 pub struct EntityQuery {
     /// What an entity must satisfy.
     pub filter: Filter,
-    /// Where the page begins, in the order of creation.
+    /// The order of the answer.
+    pub order: Order,
+    /// The moment as of which entities are seen: an entity, attribute or sub-attribute that has
+    /// expired by then is not there, neither for the filter nor in the answer. None: everything
+    /// that is kept is seen.
+    pub at: Option<Timestamp>,
+    /// Where the page begins.
     pub start: Start,
     /// The most entities wanted; 0 asks for the count alone.
     pub limit: usize,
@@ -22,6 +28,13 @@ pub struct EntityQuery {
 pub enum Start {
     /// After so many matching entities.
     Offset(usize),
-    /// After this position; a page cut so stays where it is while others write.
+    /// After this position; a page cut so stays where it is while others write. Only in the order
+    /// of creation: with another order it means the entities at later positions.
     After(Position),
+}
+
+impl Default for Start {
+    fn default() -> Self {
+        Self::Offset(0)
+    }
 }

@@ -1,9 +1,11 @@
 //! Conditions on entities.
 
-use musubi_model::{AttrName, Entity, EntityId};
+use musubi_model::{AttrName, Entity, EntityId, Timestamp};
 use serde::{Deserialize, Serialize};
 
-use crate::{GeoQuery, Pattern, Query, ScopeQuery, TypeSelection};
+use crate::{
+    GeoQuery, LinkedEntities, NoLinkedEntities, Pattern, Query, ScopeQuery, TypeSelection,
+};
 
 /// A condition on an entity.
 ///
@@ -25,10 +27,19 @@ pub enum Filter {
     Geo(GeoQuery),
     /// The entity's scopes satisfy this query.
     Scope(ScopeQuery),
+    /// Something of the entity expires at this moment or before.
+    ExpiresBy(Timestamp),
     /// All of these hold; with none, every entity matches.
     All(Vec<Filter>),
     /// One of these holds; with none, no entity matches.
     Any(Vec<Filter>),
+}
+
+impl Default for Filter {
+    /// Every entity.
+    fn default() -> Self {
+        Self::All(Vec::new())
+    }
 }
 
 impl Filter {
@@ -45,18 +56,25 @@ impl Filter {
         }
     }
 
-    /// Whether `entity` satisfies this condition.
+    /// Whether `entity` satisfies this condition, where nothing is known of the entities that it
+    /// is linked with.
     pub fn matches(&self, entity: &Entity) -> bool {
+        self.matches_among(entity, &NoLinkedEntities)
+    }
+
+    /// Whether `entity`, in these surroundings, satisfies this condition.
+    pub fn matches_among(&self, entity: &Entity, linked: &dyn LinkedEntities) -> bool {
         match self {
             Self::Ids(ids) => ids.contains(&entity.id),
             Self::IdPattern(pattern) => pattern.is_match(entity.id.as_str()),
             Self::Type(selection) => selection.matches(&entity.types),
             Self::HasAny(names) => names.iter().any(|name| entity.attribute(name).is_some()),
-            Self::Query(query) => query.matches(entity),
+            Self::Query(query) => query.matches_among(entity, linked),
             Self::Geo(query) => query.matches(entity),
             Self::Scope(query) => query.matches(&entity.scopes),
-            Self::All(filters) => filters.iter().all(|filter| filter.matches(entity)),
-            Self::Any(filters) => filters.iter().any(|filter| filter.matches(entity)),
+            Self::ExpiresBy(time) => entity.first_expiry().is_some_and(|expiry| expiry <= *time),
+            Self::All(filters) => filters.iter().all(|filter| filter.matches_among(entity, linked)),
+            Self::Any(filters) => filters.iter().any(|filter| filter.matches_among(entity, linked)),
         }
     }
 }

@@ -3,10 +3,16 @@
 use std::fmt;
 
 use regex::{Regex, RegexBuilder};
+use regex_syntax::ast::{self, Ast};
 use serde::{Deserialize, Serialize};
 
 /// A regular expression, matched anywhere in a text unless it is anchored. Matching takes time
 /// linear in the text, whatever the expression. Two patterns are equal if their texts are.
+///
+/// The specification asks for extended regular expressions of POSIX (IEEE 1003.2). These are
+/// understood, and so is much of what other languages add, such as `\d`, `\b`, `(?i)` and `.*?`.
+/// Repetitions directly behind each other, as in `a**`, which POSIX leaves undefined, are refused,
+/// and so is what cannot be matched in linear time: back references and looking around.
 #[derive(Clone, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub struct Pattern(Regex);
@@ -31,6 +37,10 @@ impl Pattern {
     /// [`InvalidPattern`] if the text is no regular expression, or if it would take more than
     /// [`MAX_COMPILED_BYTES`](Self::MAX_COMPILED_BYTES).
     pub fn new(text: &str) -> Result<Self, InvalidPattern> {
+        let ast = ast::parse::Parser::new().parse(text);
+        if ast.is_ok_and(|ast| ast::visit(&ast, Repetitions).is_err()) {
+            return Err(InvalidPattern("two repetitions follow each other".to_owned()));
+        }
         RegexBuilder::new(text)
             .size_limit(Self::MAX_COMPILED_BYTES)
             .dfa_size_limit(Self::MAX_CACHE_BYTES)
@@ -56,6 +66,25 @@ impl Pattern {
     /// Whether the pattern is found in the text.
     pub fn is_match(&self, text: &str) -> bool {
         self.0.is_match(text)
+    }
+}
+
+/// Looks for repetitions that are repeated themselves. An expression that is none at all is left
+/// to the compiler, which says why.
+struct Repetitions;
+
+impl ast::Visitor for Repetitions {
+    type Output = ();
+    type Err = ();
+
+    fn finish(self) -> Result<(), ()> {
+        Ok(())
+    }
+
+    fn visit_pre(&mut self, ast: &Ast) -> Result<(), ()> {
+        let is_repeated =
+            matches!(ast, Ast::Repetition(outer) if matches!(*outer.ast, Ast::Repetition(_)));
+        if is_repeated { Err(()) } else { Ok(()) }
     }
 }
 
@@ -117,7 +146,13 @@ mod tests {
             );
         };
         check("(", "unclosed group");
-        check("\\w{1000}{1000}", "it is too large");
+        check("(\\w{1000}){1000}", "it is too large");
+        for text in ["a**", "a+*", "a?{2}", "(b|a{2}{3})c", "\\w{1000}{1000}", "a*?+"] {
+            check(text, "two repetitions follow each other");
+        }
+        assert!(Pattern::new("*a").is_err());
+        assert!(Pattern::new("(a)\\1").is_err(), "a back reference");
+        assert!(Pattern::new("(?=a)").is_err(), "looking ahead");
         check("1[01]{5000}[^01]", "it is too large");
         assert!(Pattern::new(r"^[\w.-]+@\w+\.(jp|com)$").is_ok(), "an everyday one");
         let deep = "(".repeat(1_000) + &")".repeat(1_000);
@@ -132,6 +167,20 @@ mod tests {
         let bytes = postcard::to_stdvec(&pattern).unwrap();
         assert_eq!(postcard::from_bytes::<Pattern>(&bytes).unwrap(), pattern);
         assert!(serde_json::from_str::<Pattern>("\"(\"").is_err());
+    }
+
+    #[test]
+    fn everyday_expressions_mean_what_posix_says() {
+        let check = |pattern: &str, text: &str, expected: bool| {
+            assert_eq!(Pattern::new(pattern).unwrap().is_match(text), expected, "{pattern} {text}");
+        };
+        check("^urn:ngsi-ld:(Room|Car):[[:digit:]]{2,3}$", "urn:ngsi-ld:Car:042", true);
+        check("^urn:ngsi-ld:(Room|Car):[[:digit:]]{2,3}$", "urn:ngsi-ld:Car:4", false);
+        check("(a*)*b", "xaab", true);
+        check("a.*?b", "axxb", true);
+        check("[*]+", "a*b", true);
+        check("a\\*\\*", "a**", true);
+        check("避難所.+", "urn:避難所:1", true);
     }
 
     #[test]

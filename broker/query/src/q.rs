@@ -5,17 +5,19 @@
 //! and   = atom *( ";" atom )
 //! atom  = "(" q ")" / "!" path / path / path cmp value
 //! path  = name *( "." name ) [ "[" member *( "." member ) "]" ]
+//!       / name "{" [ type *( "," type ) ":" ] path "}"        a value of linked entities
 //! value = number / "text" / true / false / date and time / date / time / URI
 //!       / value ".." value / value *( "," value )              the last two for == and != alone
 //! ```
 //!
-//! A path names a value in each instance of an attribute, whatever its data set; a comparison
-//! holds if it holds for one of them. Where there is no value, no comparison holds, `!=` neither.
+//! A path names a value in each instance of an attribute, whatever its data set, and in each
+//! linked entity that it leads to; a comparison holds if it holds for one of them. Where there is
+//! no value, no comparison holds, `!=` neither.
 
 use musubi_model::{AttrName, Entity};
 use serde::{Deserialize, Serialize};
 
-use crate::{AttributePath, InvalidQuery, Pattern, Terms};
+use crate::{AttributePath, InvalidQuery, LinkedEntities, NoLinkedEntities, Pattern, Terms};
 
 mod evaluate;
 mod parse;
@@ -87,6 +89,24 @@ pub enum Literal {
     Range(Box<Literal>, Box<Literal>),
 }
 
+/// What the parameters beside `q` say about how it is read (CIM 009, clause 4.9).
+#[derive(Clone, Copy, Debug, Default)]
+pub struct QueryOptions<'a> {
+    /// `expandValues`: each text that is compared with one of these attributes becomes what the
+    /// vocabulary of the context makes of it. The attribute is the last one of the path.
+    pub expand_values: &'a [AttrName],
+    /// `jsonKeys`: the values of these attributes are raw JSON, which nothing expands. That is so
+    /// for the members of every value here; a name in both lists is as if it stood in this one
+    /// alone.
+    pub json_keys: &'a [AttrName],
+}
+
+impl QueryOptions<'_> {
+    fn expands(&self, name: &AttrName) -> bool {
+        self.expand_values.contains(name) && !self.json_keys.contains(name)
+    }
+}
+
 impl Query {
     /// The longest text of a query, in bytes.
     pub const MAX_BYTES: usize = crate::cursor::MAX_BYTES;
@@ -100,6 +120,9 @@ impl Query {
     /// The longest text that a pattern is looked for in, in bytes.
     pub const MAX_MATCHED: usize = 16 * 1024;
 
+    /// The most conditions of a query that look into linked entities.
+    pub const MAX_LINKED_CONDITIONS: usize = 16;
+
     /// The most values in all lists of a query. Each is compared with each element of an array.
     pub const MAX_VALUES: usize = 1_000;
 
@@ -111,9 +134,24 @@ impl Query {
     /// [`InvalidQuery`] if the text is not of the language, is longer than
     /// [`MAX_BYTES`](Self::MAX_BYTES), nests deeper than [`MAX_DEPTH`](Self::MAX_DEPTH), has more
     /// than [`MAX_PATTERNS`](Self::MAX_PATTERNS) regular expressions or one that is malformed or
-    /// too large, more than [`MAX_VALUES`](Self::MAX_VALUES) values, or looks into linked entities (`rel{…}`), which is not supported.
+    /// too large, more than [`MAX_VALUES`](Self::MAX_VALUES) values, more than
+    /// [`MAX_LINKED_CONDITIONS`](Self::MAX_LINKED_CONDITIONS) conditions on linked entities, or a
+    /// path of more than [`AttributePath::MAX_LINKS`] links.
     pub fn parse(text: &str, terms: &dyn Terms) -> Result<Self, InvalidQuery> {
-        parse::query(text, terms, &[])
+        parse::query(text, terms, &QueryOptions::default())
+    }
+
+    /// Reads a query as [`parse`](Self::parse) does, with what the parameters beside it say.
+    ///
+    /// # Errors
+    ///
+    /// [`InvalidQuery`] as for [`parse`](Self::parse).
+    pub fn parse_with(
+        text: &str,
+        terms: &dyn Terms,
+        options: &QueryOptions<'_>,
+    ) -> Result<Self, InvalidQuery> {
+        parse::query(text, terms, options)
     }
 
     /// Reads a query as [`parse`](Self::parse) does, but expands the texts that are compared with
@@ -128,20 +166,37 @@ impl Query {
         terms: &dyn Terms,
         expand_values: &[AttrName],
     ) -> Result<Self, InvalidQuery> {
-        parse::query(text, terms, expand_values)
+        let options = QueryOptions { expand_values, ..QueryOptions::default() };
+        parse::query(text, terms, &options)
     }
 
-    /// Whether `entity` satisfies this query.
+    /// Whether `entity` satisfies this query, where nothing is known of the entities that it is
+    /// linked with.
     pub fn matches(&self, entity: &Entity) -> bool {
+        self.matches_among(entity, &NoLinkedEntities)
+    }
+
+    /// Whether `entity`, in these surroundings, satisfies this query.
+    pub fn matches_among(&self, entity: &Entity, linked: &dyn LinkedEntities) -> bool {
         match self {
-            Self::And(queries) => queries.iter().all(|query| query.matches(entity)),
-            Self::Or(queries) => queries.iter().any(|query| query.matches(entity)),
+            Self::And(queries) => queries.iter().all(|query| query.matches_among(entity, linked)),
+            Self::Or(queries) => queries.iter().any(|query| query.matches_among(entity, linked)),
             Self::Exists { path, expected } => {
-                evaluate::any_value(path, entity, &mut |_| true) == *expected
+                path.any_value(entity, linked, &mut |_| true) == *expected
             }
             Self::Compare { path, comparison } => {
-                evaluate::any_value(path, entity, &mut |found| found.satisfies(comparison))
+                path.any_value(entity, linked, &mut |found| found.satisfies(comparison))
             }
+        }
+    }
+
+    /// How many links the longest path follows.
+    pub fn link_depth(&self) -> usize {
+        match self {
+            Self::And(queries) | Self::Or(queries) => {
+                queries.iter().map(Self::link_depth).max().unwrap_or(0)
+            }
+            Self::Exists { path, .. } | Self::Compare { path, .. } => path.links.len(),
         }
     }
 }

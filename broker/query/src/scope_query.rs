@@ -19,7 +19,7 @@ pub struct ScopeQuery {
 
 impl ScopeQuery {
     /// Reads a scope query: patterns or groups `(/a;/b)`, separated by `,` or `|`. The leading
-    /// `/` of a pattern may be left out.
+    /// `/` of a pattern may be left out, and so may the parentheses of a group: `;` binds tighter.
     ///
     /// # Errors
     ///
@@ -35,10 +35,7 @@ impl ScopeQuery {
                 return Ok(Self { any_of });
             }
             if !cursor.eat(",") && !cursor.eat("|") {
-                return Err(match cursor.peek() {
-                    Some(';') => cursor.error("scopes joined by ';' stand in parentheses"),
-                    _ => cursor.error("',' or '|' was expected"),
-                });
+                return Err(cursor.error("',' or '|' was expected"));
             }
         }
     }
@@ -66,20 +63,19 @@ fn fits(pattern: &str, scope: &Scope) -> bool {
 }
 
 fn group(cursor: &mut Cursor<'_>) -> Result<Vec<String>, InvalidQuery> {
-    if !cursor.eat("(") {
-        return Ok(vec![pattern(cursor)?]);
-    }
+    let in_parentheses = cursor.eat("(");
     let mut group = Vec::new();
     loop {
         cursor.skip_spaces();
         group.push(pattern(cursor)?);
         cursor.skip_spaces();
-        if cursor.eat(")") {
-            return Ok(group);
+        if cursor.eat(";") {
+            continue;
         }
-        if !cursor.eat(";") {
+        if in_parentheses && !cursor.eat(")") {
             return Err(cursor.error("';' or ')' was expected"));
         }
+        return Ok(group);
     }
 }
 
@@ -114,6 +110,9 @@ fn pattern(cursor: &mut Cursor<'_>) -> Result<String, InvalidQuery> {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+    use regex::Regex;
+
     use super::*;
 
     #[test]
@@ -143,7 +142,41 @@ mod tests {
         check("(/Madrid/Districts;/CompanyA)", &["/CompanyA", "/Madrid/Districts"], true);
         check("(/Madrid/Districts;/CompanyA)|CompanyB", &["/CompanyB"], true);
         check("/a,/b", &["/b"], true);
+        check("/a|(/b;/c),/d", &["/c", "/b"], true);
+        check("/a;/b", &["/a", "/b"], true);
+        check("/a;/b", &["/b"], false);
+        check("/a;/b|/c", &["/c"], true);
+        check("/a|(/b;/c),/d", &["/c"], false);
+        check("(/a)", &["/a"], true);
+        check("(/a/#;/+)", &["/a/b", "/c"], true);
+        check("/a_1/+/+/#", &["/a_1/b/c/d/e"], true);
+        check("/a/+", &["/a"], false);
+        check(" /a , ( /b ; /c ) ", &["/b", "/c"], true);
         check("/愛知/#", &["/愛知/名古屋"], true);
+    }
+
+    proptest! {
+        #[test]
+        fn a_pattern_matches_as_a_regular_expression_does(
+            groups in prop::collection::vec(prop::collection::vec("(/[ab+]){1,3}(/#)?|/#", 1..3), 1..3),
+            scopes in prop::collection::vec("(/[abc]){1,4}", 0..4),
+        ) {
+            let shown = |group: &Vec<String>| format!("({})", group.join(";"));
+            let text = groups.iter().map(shown).collect::<Vec<_>>().join("|");
+            let fits = |pattern: &String| {
+                let expression = pattern.replace('+', "[^/]+").replace("/#", "(/.+)?");
+                let expression = Regex::new(&format!("^{expression}$")).unwrap();
+                scopes.iter().any(|scope| expression.is_match(scope))
+            };
+            let expected = groups.iter().any(|group| group.iter().all(fits));
+            let scopes: Vec<Scope> = scopes.iter().map(|text| Scope::parse(text).unwrap()).collect();
+            prop_assert_eq!(ScopeQuery::parse(&text).unwrap().matches(&scopes), expected, "{}", text);
+        }
+
+        #[test]
+        fn any_text_is_read_or_refused(text in "[ab+#/;,|() ]{0,20}|.{0,20}") {
+            let _ = ScopeQuery::parse(&text);
+        }
     }
 
     #[test]
@@ -159,7 +192,14 @@ mod tests {
         check("/a//b", &format!("4 {level}"));
         check("/9", &format!("2 {level}"));
         check("/a/#/b", "5 ',' or '|' was expected");
-        check("/a;/b", "3 scopes joined by ';' stand in parentheses");
+        check("/a#", "3 ',' or '|' was expected");
+        check("/a+", "3 ',' or '|' was expected");
+        check("/a/", &format!("4 {level}"));
+        check("/a-b", "3 ',' or '|' was expected");
+        check("()", &format!("2 {level}"));
+        check("((/a;/b);/c)", &format!("2 {level}"));
+        check("(/a|/b)", "4 ';' or ')' was expected");
+        check("/a,", &format!("4 {level}"));
         check("(/a;/b", "7 ';' or ')' was expected");
     }
 }

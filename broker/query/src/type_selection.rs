@@ -74,6 +74,8 @@ fn name(cursor: &mut Cursor<'_>, terms: &dyn Terms) -> Result<TypeName, InvalidQ
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
     use crate::test_terms::ExampleTerms;
 
@@ -97,6 +99,40 @@ mod tests {
         check("Motorhome,(Home;Vehicle)", &["Motorhome"], true);
         check("https://example.org/Home", &["Home"], true);
         check("(Home)", &["Home"], true);
+        check("A|B,(C;D)", &["D", "C"], true);
+        check("A|B,(C;D)", &["D"], false);
+        check("( A ; B ) | C", &["B", "A"], true);
+        check("ex:A", &["ex:A"], true);
+        check("避難所,病院", &["病院"], true);
+        check("building", &["Building"], false);
+    }
+
+    proptest! {
+        #[test]
+        fn a_selection_means_what_its_groups_say(
+            groups in prop::collection::vec(prop::collection::vec("[A-D]", 1..4), 1..4),
+            separators in prop::collection::vec(prop::sample::select(vec!["|", ","]), 3),
+            types in prop::collection::btree_set("[A-D]", 0..4),
+        ) {
+            let shown = |(number, group): (usize, &Vec<String>)| {
+                let separator = if number > 0 { separators[number - 1] } else { "" };
+                match group.as_slice() {
+                    [only] => format!("{separator}{only}"),
+                    several => format!("{separator}({})", several.join(";")),
+                }
+            };
+            let text = groups.iter().enumerate().map(shown).collect::<Vec<_>>().concat();
+            let expected = groups.iter().any(|group| group.iter().all(|name| types.contains(name)));
+            let types: Vec<TypeName> =
+                types.iter().map(|term| ExampleTerms.entity_type(term).unwrap()).collect();
+            let selection = TypeSelection::parse(&text, &ExampleTerms).unwrap();
+            prop_assert_eq!(selection.matches(&types), expected, "{}", text);
+        }
+
+        #[test]
+        fn any_text_is_read_or_refused(text in "[AB;,|() ]{0,20}|.{0,20}") {
+            let _ = TypeSelection::parse(&text, &ExampleTerms);
+        }
     }
 
     #[test]

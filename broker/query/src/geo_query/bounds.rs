@@ -16,9 +16,13 @@ const MARGIN: f64 = 1.01;
 pub(super) fn of(query: &GeoQuery) -> Option<Rect<f64>> {
     let reference = query.geometry.bounding_rect()?;
     match query.relation {
-        GeoRelation::Within => Some(reference),
+        GeoRelation::Within
+        | GeoRelation::Contains
+        | GeoRelation::Intersects
+        | GeoRelation::Equals
+        | GeoRelation::Overlaps => Some(reference),
         GeoRelation::NearAtMost(metres) => around(reference, metres),
-        GeoRelation::NearAtLeast(_) => None,
+        GeoRelation::NearAtLeast(_) | GeoRelation::Disjoint => None,
     }
 }
 

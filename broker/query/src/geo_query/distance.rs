@@ -1,52 +1,129 @@
 //! Distances between geometries. What they mean is said at
 //! [`GeoQuery::matches_geometry`](super::GeoQuery::matches_geometry).
 
-use geo::{CoordsIter, Distance, Geodesic, Haversine, Intersects};
-use geo_types::{Coord, Geometry, Line, Point, Polygon};
+use geo::{Distance, Geodesic, Haversine};
+use geo_types::{Coord, Geometry, Line, Point};
+use rstar::{AABB, RTreeNode, RTreeObject};
 
-/// Metres between two geometries.
+use super::sides::{self, Side, Sides};
+use super::topology::meet;
+
+/// The mean radius of the earth in metres, on which distances along a sphere are measured.
+const RADIUS: f64 = 6_371_008.8;
+
+/// The most pairs of sides that are compared. In geometries of real things a few thousand decide,
+/// however large they are; of others, the nearest pair among these counts.
+const MAX_COMPARISONS: usize = 200_000;
+
+/// Metres between two geometries along the ellipsoid WGS 84.
 pub(super) fn metres(one: &Geometry<f64>, other: &Geometry<f64>) -> f64 {
     if let (Geometry::Point(one), Geometry::Point(other)) = (one, other) {
         return Geodesic.distance(*one, *other);
     }
-    if one.intersects(other) {
+    if meet(one, other) {
         return 0.0;
     }
-    let mut nearest = Nearest { spherical: f64::INFINITY, pair: None };
-    nearest.look(one, other);
-    nearest.look(other, one);
     // A geometry without any position is infinitely far away.
+    let nearest = Nearest::between(one, other);
     nearest.pair.map_or(f64::INFINITY, |(place, on_side)| Geodesic.distance(place, on_side))
 }
 
+/// Metres between two geometries on a sphere (CIM 009, clause 4.23.1).
+pub(crate) fn spherical_metres(one: &Geometry<f64>, other: &Geometry<f64>) -> f64 {
+    if let (Geometry::Point(one), Geometry::Point(other)) = (one, other) {
+        return Haversine.distance(*one, *other);
+    }
+    if meet(one, other) { 0.0 } else { Nearest::between(one, other).spherical }
+}
+
 /// The nearest two places so far.
-struct Nearest {
+pub(super) struct Nearest {
     /// Their distance on the sphere, which is quick to compute.
-    spherical: f64,
+    pub(super) spherical: f64,
     pair: Option<(Point<f64>, Point<f64>)>,
+    /// How many pairs of sides may still be compared.
+    left: usize,
 }
 
 impl Nearest {
-    /// Compares each corner of one geometry with each side of the other.
-    fn look(&mut self, corners: &Geometry<f64>, sides: &Geometry<f64>) {
-        let mut lines = Vec::new();
-        collect_sides(sides, &mut lines);
-        for corner in corners.coords_iter() {
-            for line in &lines {
-                // Of places far apart, the map shows the nearest too roughly: an end may be nearer.
-                for on_side in [nearest_on(*line, corner), line.start, line.end] {
-                    self.compare(Point(corner), Point(on_side));
+    /// Compares each corner of one geometry with each side of the other, as far as one of them may
+    /// be nearer than what is known already.
+    pub(super) fn between(one: &Geometry<f64>, other: &Geometry<f64>) -> Self {
+        let (one, other): (Sides, Sides) = (sides::of(one), sides::of(other));
+        let mut nearest = Self { spherical: f64::INFINITY, pair: None, left: MAX_COMPARISONS };
+        for child in one.root().children() {
+            nearest.look(other.root().children(), child);
+        }
+        nearest
+    }
+
+    /// Looks at those below, the nearest to `beside` first.
+    fn look(&mut self, below: &[RTreeNode<Side>], beside: &RTreeNode<Side>) {
+        let mut bounds: Vec<(f64, &RTreeNode<Side>)> = below
+            .iter()
+            .map(|node| (at_least(&node.envelope(), &beside.envelope()), node))
+            .collect();
+        bounds.sort_by(|(one, _), (other, _)| one.total_cmp(other));
+        for (bound, node) in bounds {
+            if bound >= self.spherical || self.left == 0 {
+                return;
+            }
+            match (node, beside) {
+                (RTreeNode::Leaf(one), RTreeNode::Leaf(other)) => {
+                    self.left -= 1;
+                    self.compare(one.line, other.line);
+                    self.compare(other.line, one.line);
+                }
+                // The other way around, so that both trees are descended by turns.
+                (_, RTreeNode::Parent(parent)) => self.look(parent.children(), node),
+                (RTreeNode::Parent(parent), RTreeNode::Leaf(_)) => {
+                    self.look(parent.children(), beside);
                 }
             }
         }
     }
 
-    fn compare(&mut self, place: Point<f64>, on_side: Point<f64>) {
-        let spherical = Haversine.distance(place, on_side);
-        if spherical < self.spherical {
-            *self = Self { spherical, pair: Some((place, on_side)) };
+    /// Compares both ends of one side with another side.
+    fn compare(&mut self, ends: Line<f64>, side: Line<f64>) {
+        for corner in [ends.start, ends.end] {
+            let (spherical, on_side) = from_corner(corner, side);
+            if spherical < self.spherical {
+                self.spherical = spherical;
+                self.pair = Some((Point(corner), Point(on_side)));
+            }
         }
     }
+}
+
+/// Metres on the sphere from a place to a side, and where on the side that is.
+pub(super) fn from_corner(corner: Coord<f64>, side: Line<f64>) -> (f64, Coord<f64>) {
+    let from = |on_side| (Haversine.distance(Point(corner), Point(on_side)), on_side);
+    // Of places far apart, the map shows the nearest too roughly: an end may be nearer.
+    let [mut shortest, start, end] = [nearest_on(side, corner), side.start, side.end].map(from);
+    for other in [start, end] {
+        if other.0 < shortest.0 {
+            shortest = other;
+        }
+    }
+    shortest
+}
+
+/// Metres on the sphere that two places in these boxes are apart at least.
+fn at_least(one: &AABB<[f64; 2]>, other: &AABB<[f64; 2]>) -> f64 {
+    let ([west, south], [east, north]) = (one.lower(), one.upper());
+    let ([other_west, other_south], [other_east, other_north]) = (other.lower(), other.upper());
+    let latitudes = (other_south - north).max(south - other_north).max(0.0);
+    // East or west of each other, or the other way around the world.
+    let longitudes = (other_west - east)
+        .max(west - other_east)
+        .min(other_west + 360.0 - east)
+        .min(west + 360.0 - other_east)
+        .max(0.0);
+    let narrowest = |south: f64, north: f64| south.abs().max(north.abs()).to_radians().cos();
+    let half = |degrees: f64| (degrees.to_radians() / 2.0).sin().powi(2);
+    let haversine = half(latitudes)
+        + narrowest(south, north) * narrowest(other_south, other_north) * half(longitudes);
+    2.0 * RADIUS * haversine.clamp(0.0, 1.0).sqrt().asin()
 }
 
 /// The place on a side that is nearest to another place, on a map around that place on which a
@@ -75,33 +152,4 @@ fn nearest_on(side: Line<f64>, place: Coord<f64>) -> Coord<f64> {
         }
     }
     best
-}
-
-/// The sides of a geometry. A point is a side without length.
-fn collect_sides(geometry: &Geometry<f64>, sides: &mut Vec<Line<f64>>) {
-    match geometry {
-        Geometry::Point(point) => sides.push(Line::new(point.0, point.0)),
-        Geometry::MultiPoint(points) => {
-            sides.extend(points.iter().map(|point| Line::new(point.0, point.0)));
-        }
-        Geometry::Line(line) => sides.push(*line),
-        Geometry::LineString(line) => sides.extend(line.lines()),
-        Geometry::MultiLineString(lines) => {
-            sides.extend(lines.iter().flat_map(geo_types::LineString::lines));
-        }
-        Geometry::Polygon(polygon) => collect_rings(polygon, sides),
-        Geometry::MultiPolygon(polygons) => {
-            polygons.iter().for_each(|polygon| collect_rings(polygon, sides));
-        }
-        Geometry::Rect(rect) => collect_rings(&rect.to_polygon(), sides),
-        Geometry::Triangle(triangle) => collect_rings(&triangle.to_polygon(), sides),
-        Geometry::GeometryCollection(geometries) => {
-            geometries.iter().for_each(|geometry| collect_sides(geometry, sides));
-        }
-    }
-}
-
-fn collect_rings(polygon: &Polygon<f64>, sides: &mut Vec<Line<f64>>) {
-    sides.extend(polygon.exterior().lines());
-    sides.extend(polygon.interiors().iter().flat_map(geo_types::LineString::lines));
 }

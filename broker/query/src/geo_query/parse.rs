@@ -8,25 +8,26 @@ use super::{GeoQuery, GeoRelation};
 use crate::cursor::Cursor;
 use crate::{InvalidQuery, Terms};
 
-/// The relations of the specification that are not supported.
-const OTHER_RELATIONS: [&str; 5] = ["contains", "intersects", "equals", "disjoint", "overlaps"];
+/// The relations that have no parameter.
+const RELATIONS: [(&str, GeoRelation); 6] = [
+    ("within", GeoRelation::Within),
+    ("contains", GeoRelation::Contains),
+    ("intersects", GeoRelation::Intersects),
+    ("equals", GeoRelation::Equals),
+    ("disjoint", GeoRelation::Disjoint),
+    ("overlaps", GeoRelation::Overlaps),
+];
 
 const GEOMETRIES: [&str; 6] =
     ["Point", "MultiPoint", "LineString", "MultiLineString", "Polygon", "MultiPolygon"];
 
 pub(super) fn relation(text: &str) -> Result<GeoRelation, InvalidQuery> {
-    const EXPECTED: &str =
-        "near;maxDistance==METRES, near;minDistance==METRES or within was expected";
+    const EXPECTED: &str = "near;maxDistance==METRES, near;minDistance==METRES, within, contains, \
+                            intersects, equals, disjoint or overlaps was expected";
     let mut cursor = Cursor::new("georel", text)?;
     let start = cursor;
-    if text == "within" {
-        return Ok(GeoRelation::Within);
-    }
-    if OTHER_RELATIONS.contains(&text) {
-        return Err(start.error(format!(
-            "the relation {text} is not supported; near;maxDistance==METRES, \
-             near;minDistance==METRES and within are"
-        )));
+    if let Some((_, relation)) = RELATIONS.into_iter().find(|(name, _)| *name == text) {
+        return Ok(relation);
     }
     if !cursor.eat("near") || !cursor.eat(";") {
         return Err(start.error(EXPECTED));
@@ -45,11 +46,19 @@ pub(super) fn relation(text: &str) -> Result<GeoRelation, InvalidQuery> {
 }
 
 pub(super) fn geometry(kind: &str, coordinates: &str) -> Result<Geometry<f64>, InvalidQuery> {
+    reference(("geometry", kind), ("coordinates", coordinates))
+}
+
+/// A geometry that others are compared with, from two parameters, each with its name.
+pub(crate) fn reference(
+    (kind_parameter, kind): (&'static str, &str),
+    (parameter, coordinates): (&'static str, &str),
+) -> Result<Geometry<f64>, InvalidQuery> {
     if !GEOMETRIES.contains(&kind) {
         let reason = format!("one of {} was expected", GEOMETRIES.join(", "));
-        return Err(start_of("geometry", kind).error(reason));
+        return Err(start_of(kind_parameter, kind).error(reason));
     }
-    let start = start_of("coordinates", coordinates);
+    let start = start_of(parameter, coordinates);
     let json = Json::parse(coordinates).map_err(|error| start.error(error.to_string()))?;
     if json.kind() != JsonKind::Array {
         return Err(start.error("an array was expected"));

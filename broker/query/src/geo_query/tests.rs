@@ -3,10 +3,13 @@ use geo_types::{Coord, LineString, MultiPoint, MultiPolygon, Point, Polygon};
 use musubi_model::{
     AttributeFragment, EntityFragment, FragmentValue, InstanceFragment, Json, Timestamp, Value,
 };
-use proptest::prelude::*;
 
 use super::*;
 use crate::test_terms::ExampleTerms;
+
+mod hostile;
+mod laws;
+mod relations;
 
 fn parse(georel: &str, geometry: &str, coordinates: &str) -> Result<GeoQuery, InvalidQuery> {
     GeoQuery::parse(georel, geometry, coordinates, None, &ExampleTerms)
@@ -80,7 +83,7 @@ fn a_geometry_matches_or_not() {
     );
     check(("within", "Polygon", HOLED), ("Point", "[2,2]"), true);
     check(("within", "Polygon", HOLED), ("Point", "[5,5]"), false);
-    check(("within", "Polygon", HOLED), ("Point", "[0,0]"), true);
+    check(("within", "Polygon", HOLED), ("Point", "[0,0]"), false);
     check(("within", "Polygon", HOLED), ("Point", "[11,5]"), false);
     check(("within", "Polygon", HOLED), ("LineString", "[[1,1],[9,1]]"), true);
     check(("within", "Polygon", HOLED), ("LineString", "[[1,5],[9,5]]"), false);
@@ -109,9 +112,6 @@ fn what_is_no_geo_query_is_refused() {
     check(point(""), "georel", "was expected");
     check(point("near;distance==5"), "georel", "was expected");
     check(point("near;maxDistance=5"), "georel", "was expected");
-    for georel in ["contains", "intersects", "equals", "disjoint", "overlaps"] {
-        check(point(georel), "georel", &format!("the relation {georel} is not supported; near"));
-    }
     for number in ["0", "-100", "inf", "1e400", "NaN", "", "5;minDistance==1", "\"5\"", "5m"] {
         let georel = format!("near;maxDistance=={number}");
         check((&georel, "Point", "[8,40]"), "georel", "greater than 0");
@@ -121,11 +121,9 @@ fn what_is_no_geo_query_is_refused() {
     check(("within", "Point", "{}"), "coordinates", "an array was expected");
     check(("within", "Point", "[8]"), "coordinates", "a position is an array");
     check(("within", "Point", "[8,95]"), "coordinates", "the latitude 95");
-    check(
-        ("within", "Polygon", "[[[0,0],[2,2],[2,0],[0,2],[0,0]]]"),
-        "coordinates",
-        "crosses itself",
-    );
+    check(("within", "Polygon", "[[[0,0],[2,2],[2,0],[0,2]]]"), "coordinates", "the last position");
+    check(("contains;x", "Point", "[8,40]"), "georel", "was expected");
+    check((" within", "Point", "[8,40]"), "georel", "was expected");
     let many = format!("[{}]", vec!["[0,0]"; 2_001].join(","));
     check(("within", "MultiPoint", &many), "coordinates", "at most 2000 positions");
     let refusal = GeoQuery::parse("within", "Point", "[0,0]", Some("a:b c"), &ExampleTerms);
@@ -182,100 +180,4 @@ fn the_box_of_a_query_is_tight_where_it_can_be() {
     let antimeridian = bounds("near;maxDistance==30000", "[179.9,0]").unwrap();
     assert_eq!((antimeridian.min().x, antimeridian.max().x), (-180.0, 180.0));
     assert!(antimeridian.height() < 1.0);
-}
-
-fn any_position() -> impl Strategy<Value = Coord<f64>> {
-    prop_oneof![
-        (-180.0..=180.0, -90.0..=90.0),
-        (170.0..=180.0, -10.0..=10.0),
-        (-180.0..=-170.0, -10.0..=10.0),
-        (-180.0..=180.0, 80.0..=90.0),
-        (0.0..=5.0, 0.0..=5.0),
-    ]
-    .prop_map(|(x, y)| Coord { x, y })
-}
-
-/// Positions on a small grid, so that geometries touch and share sides.
-fn grid_position() -> impl Strategy<Value = Coord<f64>> {
-    (0..5_i32, 0..5_i32).prop_map(|(x, y)| Coord { x: x.into(), y: y.into() })
-}
-
-fn any_geometry(position: BoxedStrategy<Coord<f64>>) -> impl Strategy<Value = Geometry<f64>> {
-    let several = prop::collection::vec(position.clone(), 3..6);
-    prop_oneof![
-        3 => position.prop_map(|place| Point(place).into()),
-        1 => several.clone().prop_map(|places| {
-            Geometry::from(MultiPoint(places.into_iter().map(Point).collect()))
-        }),
-        2 => several.clone().prop_map(|places| LineString(places).into()),
-        2 => several.clone().prop_map(|places| Polygon::new(LineString(places), vec![]).into()),
-        1 => prop::collection::vec(several, 1..3).prop_map(|rings| {
-            let polygon = |places| Polygon::new(LineString(places), vec![]);
-            MultiPolygon(rings.into_iter().map(polygon).collect()).into()
-        }),
-    ]
-}
-
-fn any_relation() -> impl Strategy<Value = GeoRelation> {
-    let metres = prop_oneof![1.0..1e4, 1e4..1e6, 1e6..2.1e7];
-    prop_oneof![
-        4 => metres.clone().prop_map(GeoRelation::NearAtMost),
-        1 => metres.prop_map(GeoRelation::NearAtLeast),
-        2 => Just(GeoRelation::Within),
-    ]
-}
-
-fn any_query(position: BoxedStrategy<Coord<f64>>) -> impl Strategy<Value = GeoQuery> {
-    (any_relation(), any_geometry(position)).prop_map(|(relation, geometry)| GeoQuery {
-        property: "urn:location".parse().unwrap(),
-        relation,
-        geometry,
-    })
-}
-
-proptest! {
-    #![proptest_config(ProptestConfig::with_cases(1_000))]
-
-    #[test]
-    fn the_box_never_excludes_what_matches(
-        query in any_query(any_position().boxed()), target in any_geometry(any_position().boxed())
-    ) {
-        let outside = query
-            .bounding_rect()
-            .is_some_and(|bounds| !bounds.intersects(&target.bounding_rect().unwrap()));
-        if outside {
-            prop_assert!(!query.matches_geometry(&target));
-            // Not by the shortcut alone.
-            if let GeoRelation::NearAtMost(metres) = query.relation {
-                prop_assert!(distance::metres(&query.geometry, &target) > metres);
-            }
-        }
-    }
-
-    #[test]
-    fn a_distance_is_the_same_both_ways_and_no_longer_than_between_corners(
-        one in any_geometry(any_position().boxed()), other in any_geometry(any_position().boxed())
-    ) {
-        use geo::{CoordsIter, Distance, Geodesic};
-        let metres = distance::metres(&one, &other);
-        let back = distance::metres(&other, &one);
-        prop_assert!((metres - back).abs() <= 1e-6 * metres.max(1.0), "{metres} {back}");
-        let corners = one.coords_iter().flat_map(|a| other.coords_iter().map(move |b| (a, b)));
-        let shortest = corners.map(|(a, b)| Geodesic.distance(Point(a), Point(b))).fold(f64::INFINITY, f64::min);
-        // The sphere on which the nearest places are looked for is not the ellipsoid.
-        prop_assert!(metres <= shortest * 1.012 + 1e-6, "{metres} {shortest}");
-    }
-
-    #[test]
-    fn any_two_geometries_can_be_compared(
-        query in any_query(grid_position().boxed()), target in any_geometry(grid_position().boxed())
-    ) {
-        let _ = query.matches_geometry(&target);
-    }
-
-    #[test]
-    fn a_query_survives_its_binary_form(query in any_query(any_position().boxed())) {
-        let bytes = postcard::to_stdvec(&query).unwrap();
-        prop_assert_eq!(postcard::from_bytes::<GeoQuery>(&bytes).unwrap(), query);
-    }
 }

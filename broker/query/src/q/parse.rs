@@ -1,30 +1,27 @@
 //! From text to syntax tree.
 
-use musubi_model::{AttrName, Document, Limits, NGSI_LD, Node, Uri};
+use musubi_model::{Document, Limits, Node, Uri};
 
-use super::evaluate::Moment;
-use super::{Comparison, Literal, Query};
+use super::{Comparison, Literal, Query, QueryOptions};
 use crate::cursor::Cursor;
+use crate::moment::Moment;
 use crate::{AttributePath, InvalidQuery, Pattern, Terms};
 
-/// The names that the core context reserves and a path may end with.
-const SYSTEM_ATTRIBUTES: [&str; 6] =
-    ["createdAt", "modifiedAt", "expiresAt", "observedAt", "unitCode", "datasetId"];
-
-/// Reads a query; texts compared with the attributes of `expand_values` are expanded.
+/// Reads a query.
 pub(super) fn query(
     text: &str,
     terms: &dyn Terms,
-    expand_values: &[AttrName],
+    options: &QueryOptions<'_>,
 ) -> Result<Query, InvalidQuery> {
     let cursor = Cursor::new("q", text)?;
     let mut parser = Parser {
         cursor,
         terms,
-        expand_values,
+        options,
         depth: Query::MAX_DEPTH,
         patterns: Query::MAX_PATTERNS,
         values: Query::MAX_VALUES,
+        linked_conditions: Query::MAX_LINKED_CONDITIONS,
     };
     let query = parser.or()?;
     if parser.cursor.at_end() {
@@ -37,10 +34,11 @@ pub(super) fn query(
 struct Parser<'a> {
     cursor: Cursor<'a>,
     terms: &'a dyn Terms,
-    expand_values: &'a [AttrName],
+    options: &'a QueryOptions<'a>,
     depth: usize,
     patterns: usize,
     values: usize,
+    linked_conditions: usize,
 }
 
 impl Parser<'_> {
@@ -98,7 +96,7 @@ impl Parser<'_> {
             return Ok(Query::Exists { path, expected: true });
         };
         self.cursor.skip_spaces();
-        let expand = path.names.first().is_some_and(|name| self.expand_values.contains(name));
+        let expand = path.names.last().is_some_and(|name| self.options.expands(name));
         let comparison = match operator {
             "!~=" => Comparison::NotLike(self.pattern()?),
             "~=" => Comparison::Like(self.pattern()?),
@@ -113,50 +111,17 @@ impl Parser<'_> {
     }
 
     fn path(&mut self) -> Result<AttributePath, InvalidQuery> {
-        self.cursor.skip_spaces();
-        let mut names = vec![self.name()?];
-        while self.cursor.eat(".") {
-            names.push(self.name()?);
-        }
-        let members = if self.cursor.eat("[") { self.members()? } else { Vec::new() };
-        if self.cursor.peek() == Some('{') {
-            return Err(self.cursor.error("queries on linked entities (rel{…}) are not supported"));
-        }
-        Ok(AttributePath { names, members })
-    }
-
-    fn name(&mut self) -> Result<AttrName, InvalidQuery> {
         let start = self.cursor;
-        let term = self
-            .cursor
-            .take_while(|character| character.is_alphanumeric() || matches!(character, '_' | ':'));
-        if !term.starts_with(char::is_alphabetic) {
-            return Err(start.error("the name of an attribute was expected"));
+        let path = AttributePath::read(&mut self.cursor, self.terms)?;
+        if !path.links.is_empty() {
+            let Some(left) = self.linked_conditions.checked_sub(1) else {
+                let most = Query::MAX_LINKED_CONDITIONS;
+                let reason = format!("more than {most} conditions look into linked entities");
+                return Err(start.error(reason));
+            };
+            self.linked_conditions = left;
         }
-        let name = if SYSTEM_ATTRIBUTES.contains(&term) {
-            format!("{NGSI_LD}{term}").parse()
-        } else {
-            self.terms.attribute(term)
-        };
-        name.map_err(|error| start.error(error.to_string()))
-    }
-
-    /// The members, of which the opening bracket has been read.
-    fn members(&mut self) -> Result<Vec<String>, InvalidQuery> {
-        let mut members = Vec::new();
-        loop {
-            let member = self.cursor.take_while(|character| !".[]".contains(character));
-            if member.is_empty() {
-                return Err(self.cursor.error("the name of a member was expected"));
-            }
-            members.push(member.to_owned());
-            if self.cursor.eat("]") {
-                return Ok(members);
-            }
-            if !self.cursor.eat(".") {
-                return Err(self.cursor.error("'.' or ']' was expected"));
-            }
-        }
+        Ok(path)
     }
 
     /// What stands after `==` and `!=`.

@@ -344,11 +344,14 @@ fn what_is_no_query_is_refused_with_the_place() {
     check("a[", "3 the name of a member was expected");
     check("a[x", "4 '.' or ']' was expected");
     check("a[x..y]", "5 the name of a member was expected");
-    check("owner{name}==\"x\"", "6 queries on linked entities (rel{…}) are not supported");
+    check("owner{name==\"x\"", "11 '}' was expected");
+    check(&vec!["a{b}"; 17].join(";"), "81 more than 16 conditions look into linked entities");
+    check("owner{}", "7 the name of an attribute was expected");
+    check("owner{name}[x]", "12 an operator, ';', '|' or the end was expected");
     check("a~=(", "4 not a usable regular expression: unclosed group");
     check("a~=\"\"", "4 a pattern was expected");
     check("a~=\"x", "4 the closing quote of a pattern is missing");
-    check("a~=\"\\w{1000}{1000}\"", "4 not a usable regular expression: it is too large");
+    check("a~=\"(\\w{1000}){1000}\"", "4 not a usable regular expression: it is too large");
     check(&"(".repeat(65), "65 parentheses nest deeper than 64 levels");
     check(&"(".repeat(10_000), "65 parentheses nest deeper than 64 levels");
     check(&vec!["a~=x"; 17].join(";"), "84 there are more than 16 patterns");
