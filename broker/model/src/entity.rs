@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::{AttrName, Attribute, EntityId, Scope, Timestamp, TypeName};
+use crate::{AttrName, Attribute, EntityId, Instance, Scope, Timestamp, TypeName};
 
 /// The current state of an entity, with every name expanded.
 ///
@@ -31,4 +31,28 @@ impl Entity {
     pub fn attribute(&self, name: &AttrName) -> Option<&Attribute> {
         self.attributes.iter().find(|attribute| attribute.name == *name)
     }
+
+    /// How much text the entity is, in bytes: names, values and the members of values. What a limit
+    /// on the size of entities looks at; about what its simplified representation takes.
+    pub fn text_size(&self) -> usize {
+        let types: usize = self.types.iter().map(|name| name.as_str().len()).sum();
+        let scopes: usize = self.scopes.iter().map(|scope| scope.as_str().len()).sum();
+        self.id.as_str().len() + types + scopes + text_size(&self.attributes)
+    }
+}
+
+fn text_size(attributes: &[Attribute]) -> usize {
+    let instances =
+        |attribute: &Attribute| -> usize { attribute.instances.iter().map(instance_size).sum() };
+    attributes.iter().map(|attribute| attribute.name.as_str().len() + instances(attribute)).sum()
+}
+
+fn instance_size(instance: &Instance) -> usize {
+    let value = instance.value.json.as_str().len();
+    let Some(qualifiers) = instance.qualifiers.as_deref() else { return value };
+    let dataset = qualifiers.dataset_id.as_ref().map_or(0, |dataset| dataset.as_str().len());
+    let texts = [&qualifiers.unit_code, &qualifiers.value_type].into_iter().flatten();
+    let texts: usize = texts.map(|text| text.len()).sum();
+    let types: usize = qualifiers.object_type.iter().map(|name| name.as_str().len()).sum();
+    value + dataset + texts + types + text_size(&qualifiers.attributes)
 }

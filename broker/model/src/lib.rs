@@ -8,6 +8,7 @@ mod attribute;
 mod change;
 mod clock;
 mod entity;
+mod expiry;
 mod fragment;
 mod geometry;
 mod id;
@@ -30,7 +31,7 @@ pub use fragment::{AttributeFragment, EntityFragment, FragmentValue, InstanceFra
 pub use geometry::{InvalidGeometry, parse_geometry};
 pub use id::{EntityId, InvalidEntityId};
 pub use json::{Document, Json, JsonError, JsonKind, Limits, Node};
-pub use merge::{Instances, InvalidFragment, NotUpdated, Overwrite, UpdateResult};
+pub use merge::{Instances, InvalidFragment, NotUpdated, Older, Overwrite, UpdateResult};
 pub use name::{AttrName, DatasetId, InvalidName, TypeName, Uri};
 pub use revision::{Position, Revision, Sequence};
 pub use scope::{InvalidScope, Scope};

@@ -7,15 +7,17 @@
 //! to check.
 
 use crate::{
-    AttrName, AttributeFragment, DatasetId, Entity, EntityFragment, InstanceFragment, Patch, Scope,
-    Timestamp, TypeName,
+    AttrName, AttributeFragment, DatasetId, Entity, EntityFragment, InstanceFragment, InvalidName,
+    NGSI_LD, Patch, Scope, Timestamp, TypeName,
 };
 
 mod attributes;
 mod instance;
+mod newer;
 mod value;
 
 use attributes::{Rule, Writer};
+pub use newer::Older;
 
 /// Whether an attribute that is there already is replaced.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -141,10 +143,11 @@ impl Entity {
 
     /// This entity with the fragment's attributes in the place of those that it has, instance by
     /// instance (CIM 009, clauses 5.6.2 and 5.5.8). Attributes that it has not are added, Nulls
-    /// delete. Types are added to those that are there; a scope replaces the one that is there,
-    /// and is ignored if there is none. If nothing is written, the entity is unchanged.
+    /// delete. Types are added to those that are there; a scope replaces the one that is there. If
+    /// nothing is written, the entity is unchanged.
     ///
-    /// A Null for an instance that is not there is not updated.
+    /// A Null for an instance that is not there is not updated, nor is the scope of an entity that
+    /// has none.
     ///
     /// # Errors
     ///
@@ -156,12 +159,17 @@ impl Entity {
     ) -> Result<(Self, UpdateResult), InvalidFragment> {
         let mut entity = self.clone();
         let mut touched = entity.add_types(fragment.types)?;
-        if !entity.scopes.is_empty() {
+        let no_scope = entity.scopes.is_empty() && fragment.scopes != Patch::Keep;
+        if !no_scope {
             touched |= entity.patch_scopes(fragment.scopes)?;
         }
         touched |= entity.patch_expiry(fragment.expires_at);
         let writer = Writer { rule: Rule::Update, now };
-        let result = writer.apply(&mut entity.attributes, fragment.attributes)?;
+        let mut result = writer.apply(&mut entity.attributes, fragment.attributes)?;
+        if no_scope {
+            let reason = "the entity has no scope, and an update adds none".to_owned();
+            result.not_updated.push(NotUpdated { name: scope_name()?, reason });
+        }
         if touched || !result.updated.is_empty() {
             entity.modified_at = now;
         }
@@ -331,6 +339,13 @@ impl Entity {
         self.expires_at = expires_at.apply(self.expires_at);
         mentioned
     }
+}
+
+/// What a scope is called in the result of an operation.
+fn scope_name() -> Result<AttrName, InvalidFragment> {
+    format!("{NGSI_LD}scope")
+        .parse()
+        .map_err(|error: InvalidName| InvalidFragment(error.to_string()))
 }
 
 fn too_many(most: usize, what: &str) -> InvalidFragment {

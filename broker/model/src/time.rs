@@ -1,6 +1,8 @@
 //! Points in time, as the specification writes them (CIM 009, clause 4.6.3).
 
+use std::cmp::Ordering;
 use std::fmt;
+use std::hash::{Hash, Hasher};
 use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
@@ -8,8 +10,10 @@ use serde::{Deserialize, Serialize};
 /// A point in time: microseconds since 1970-01-01T00:00:00Z, from year 0 to year 9999.
 ///
 /// Read from an RFC 3339 date and time with a zone, or strictly as the specification has it
-/// ([`parse_utc`](Self::parse_utc)); written in UTC with a `Z` and only as many digits of the
-/// second as it needs (none, three or six).
+/// ([`parse_utc`](Self::parse_utc)); written in UTC with a `Z` and as many digits of the second as
+/// it needs (none, three or six), or as a client gave it: one that was read in UTC with three or
+/// six digits is written with them, zeros too. Two times of the same moment are equal, however
+/// they are written.
 ///
 /// ```
 /// use musubi_model::Timestamp;
@@ -18,9 +22,9 @@ use serde::{Deserialize, Serialize};
 /// assert_eq!(time.to_string(), "2024-01-11T09:00:00Z");
 /// # Ok::<(), musubi_model::InvalidTimestamp>(())
 /// ```
-#[derive(
-    Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize,
-)]
+// The microseconds, and once or twice STEP if three or six digits of the second are always
+// written. So it stays one number, and one that was kept without digits means what it meant.
+#[derive(Clone, Copy, Debug, Default, Serialize, Deserialize)]
 pub struct Timestamp(i64);
 
 /// Why a string is no point in time.
@@ -30,6 +34,20 @@ pub struct InvalidTimestamp(String);
 
 const FIRST: i64 = -62_167_219_200_000_000;
 const LAST: i64 = 253_402_300_799_999_999;
+
+/// More than all microseconds from [`FIRST`] to [`LAST`].
+const STEP: i64 = 1 << 59;
+
+/// Which part of a second is written, even if it is zero.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Precision {
+    /// None.
+    Needed,
+    /// Three digits.
+    Milliseconds,
+    /// Six digits.
+    Microseconds,
+}
 
 impl Timestamp {
     /// 1970-01-01T00:00:00Z.
@@ -59,13 +77,63 @@ impl Timestamp {
 
     /// Microseconds since 1970-01-01T00:00:00Z; negative before.
     pub fn as_micros(self) -> i64 {
-        self.0
+        // Wrapping, because a row that was damaged may hold any number.
+        self.0.wrapping_sub(FIRST).rem_euclid(STEP) + FIRST
     }
 
     /// The point so many microseconds later.
     #[must_use]
     pub fn plus_micros(self, micros: i64) -> Self {
-        Self::from_micros(self.0.saturating_add(micros))
+        Self::from_micros(self.as_micros().saturating_add(micros))
+    }
+
+    /// Whether both are the same moment, written with the same digits.
+    pub fn is_written_like(self, other: Self) -> bool {
+        self.0 == other.0
+    }
+
+    /// The same moment, written with at least these digits.
+    fn written(self, precision: Precision) -> Self {
+        let steps = match precision {
+            Precision::Needed => 0,
+            Precision::Milliseconds => 1,
+            Precision::Microseconds => 2,
+        };
+        Self(self.as_micros() + steps * STEP)
+    }
+
+    fn precision(self) -> Precision {
+        match self.0.wrapping_sub(FIRST).div_euclid(STEP) {
+            1 => Precision::Milliseconds,
+            2 => Precision::Microseconds,
+            _ => Precision::Needed,
+        }
+    }
+}
+
+impl PartialEq for Timestamp {
+    fn eq(&self, other: &Self) -> bool {
+        self.as_micros() == other.as_micros()
+    }
+}
+
+impl Eq for Timestamp {}
+
+impl PartialOrd for Timestamp {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+impl Ord for Timestamp {
+    fn cmp(&self, other: &Self) -> Ordering {
+        self.as_micros().cmp(&other.as_micros())
+    }
+}
+
+impl Hash for Timestamp {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.as_micros().hash(state);
     }
 }
 
@@ -123,8 +191,9 @@ impl Timestamp {
     /// The time as it is written, made without the machinery of formatting: answers are full of
     /// times.
     pub fn text(self) -> TimestampText {
-        let seconds = self.0.div_euclid(1_000_000);
-        let fraction = self.0.rem_euclid(1_000_000);
+        let micros = self.as_micros();
+        let seconds = micros.div_euclid(1_000_000);
+        let fraction = micros.rem_euclid(1_000_000);
         let (year, month, day) = civil(seconds.div_euclid(86_400));
         let second = seconds.rem_euclid(86_400);
         let mut text = TimestampText { bytes: [0; TimestampText::LONGEST], length: 0 };
@@ -133,11 +202,16 @@ impl Timestamp {
         text.push(day, 2, b'T');
         text.push(second / 3600, 2, b':');
         text.push(second / 60 % 60, 2, b':');
-        text.push(second % 60, 2, if fraction == 0 { b'Z' } else { b'.' });
-        match (fraction, fraction % 1000) {
-            (0, _) => {}
-            (_, 0) => text.push(fraction / 1000, 3, b'Z'),
-            _ => text.push(fraction, 6, b'Z'),
+        let precision = match (fraction, fraction % 1000, self.precision()) {
+            (0, _, precision) => precision,
+            (_, 0, Precision::Needed | Precision::Milliseconds) => Precision::Milliseconds,
+            _ => Precision::Microseconds,
+        };
+        text.push(second % 60, 2, if precision == Precision::Needed { b'Z' } else { b'.' });
+        match precision {
+            Precision::Needed => {}
+            Precision::Milliseconds => text.push(fraction / 1000, 3, b'Z'),
+            Precision::Microseconds => text.push(fraction, 6, b'Z'),
         }
         text
     }
@@ -163,16 +237,21 @@ fn utc(text: &[u8]) -> Option<Timestamp> {
     if !date_is_real || hour > 23 || minute > 59 || second > 59 {
         return None;
     }
-    let micros = match tail {
-        [b'Z'] => 0,
+    let (micros, precision) = match tail {
+        [b'Z'] => (0, Precision::Needed),
         [b'.' | b',', digits @ .., b'Z'] if (1..=6).contains(&digits.len()) => {
             let missing = u32::try_from(6 - digits.len()).ok()?;
-            number(digits)? * 10_i64.pow(missing)
+            let precision = match digits.len() {
+                3 => Precision::Milliseconds,
+                6 => Precision::Microseconds,
+                _ => Precision::Needed,
+            };
+            (number(digits)? * 10_i64.pow(missing), precision)
         }
         _ => return None,
     };
     let seconds = days_since_1970(year, month, day) * 86_400 + hour * 3600 + minute * 60 + second;
-    Some(Timestamp::from_micros(seconds * 1_000_000 + micros))
+    Some(Timestamp::from_micros(seconds * 1_000_000 + micros).written(precision))
 }
 
 /// A number of a few digits.
@@ -229,10 +308,40 @@ mod tests {
             assert_eq!(given.parse::<Timestamp>().unwrap().to_string(), written, "{given}");
         };
         check("2020-08-01T12:05:00Z", "2020-08-01T12:05:00Z");
-        check("2020-08-01T12:05:00.000Z", "2020-08-01T12:05:00Z");
+        check("2020-08-01T12:05:00.5Z", "2020-08-01T12:05:00.500Z");
         check("2020-08-01T12:05:00.120Z", "2020-08-01T12:05:00.120Z");
         check("2020-08-01T12:05:00.000001Z", "2020-08-01T12:05:00.000001Z");
         check("2024-02-29T00:00:00+09:00", "2024-02-28T15:00:00Z");
+    }
+
+    #[test]
+    fn a_time_is_written_as_it_was_given() {
+        for text in [
+            "2020-08-01T12:05:00.000Z",
+            "2020-08-01T12:05:00.000000Z",
+            "2020-08-01T12:05:00.120000Z",
+            "0000-01-01T00:00:00.000Z",
+            "9999-12-31T23:59:59.999000Z",
+        ] {
+            let time = Timestamp::parse_utc(text).unwrap();
+            assert_eq!(time.to_string(), text);
+            let bytes = postcard::to_stdvec(&time).unwrap();
+            assert_eq!(postcard::from_bytes::<Timestamp>(&bytes).unwrap().to_string(), text);
+            let plain = Timestamp::from_micros(time.as_micros());
+            assert_eq!((time, time.cmp(&plain)), (plain, Ordering::Equal), "{text}");
+            assert!(time < plain.plus_micros(1) || text.starts_with("9999"), "{text}");
+        }
+    }
+
+    #[test]
+    fn any_number_that_was_kept_is_some_time() {
+        for kept in [i64::MIN, i64::MIN + 1, FIRST - 1, LAST + 1, LAST + 3 * STEP, i64::MAX] {
+            let bytes = postcard::to_stdvec(&kept).unwrap();
+            let time: Timestamp = postcard::from_bytes(&bytes).unwrap();
+            assert!(time.as_micros() >= FIRST, "{kept}");
+            assert_eq!(time.cmp(&time), Ordering::Equal);
+            let _ = (time.to_string(), time.plus_micros(1));
+        }
     }
 
     #[test]

@@ -485,3 +485,20 @@ fn a_deletion_takes_the_instances_that_are_meant() {
     assert_eq!(count("b", &Instances::All), Some(0));
     assert_eq!(count("c", &Instances::All), None);
 }
+
+#[test]
+fn an_update_says_that_it_adds_no_scope() {
+    let check = |scopes: Patch<Vec<Scope>>, there: &[&str], left: usize| {
+        let scopes_there = there.iter().map(|text| text.parse().unwrap()).collect();
+        let old = Entity { scopes: scopes_there, ..entity([]) };
+        let (new, result) = old.update(EntityFragment { scopes, ..fragment([]) }, now()).unwrap();
+        assert_eq!(result.not_updated.len(), left);
+        assert_eq!(new == old, left == 1);
+        assert!(result.not_updated.iter().all(|left| left.name.as_str().ends_with("/scope")));
+    };
+    let scope = || Patch::Set(vec!["/a".parse().unwrap()]);
+    check(scope(), &[], 1);
+    check(Patch::Remove, &[], 1);
+    check(scope(), &["/b"], 0);
+    check(Patch::Remove, &["/b"], 0);
+}
