@@ -15,8 +15,8 @@ pub enum StoreError {
     /// There is too little room on the disk; nothing was written.
     #[error("there is too little room on the disk to write")]
     Full,
-    /// The query would take longer than the store allows.
-    #[error("the query takes longer than {0} ms")]
+    /// The query would take longer than the store allows, or more room.
+    #[error("the query takes longer than {0} ms, or more room than there is")]
     TooComplex(u64),
     /// The store failed.
     #[error("the store failed while {doing}")]

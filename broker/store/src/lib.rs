@@ -14,4 +14,4 @@ pub use error::StoreError;
 pub use group::{Expect, Group, Outcome, Write};
 pub use record::{Record, RecordKey, RecordKind, RecordQuery, RecordWrite};
 pub use reference::ReferenceStore;
-pub use store::{Found, Page, Store, TypeSummary};
+pub use store::{AttributeSummary, Found, Page, Store, TypeSummary};

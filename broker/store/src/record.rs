@@ -25,13 +25,17 @@ pub enum RecordKind {
     DeadLetter = 6,
     /// What an adapter remembers, by adapter and name.
     AdapterState = 7,
-    /// A JSON-LD context, by its URL.
+    /// A JSON-LD context that this broker hosts, by its identifier.
     Context = 8,
+    /// What the broker knows of itself, by name; of the default tenant.
+    Broker = 9,
+    /// The JSON Schema of an entity type, by the expanded name of the type.
+    Schema = 10,
 }
 
 impl RecordKind {
     /// All kinds.
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 10] = [
         Self::Tenant,
         Self::Subscription,
         Self::Cursor,
@@ -40,6 +44,8 @@ impl RecordKind {
         Self::DeadLetter,
         Self::AdapterState,
         Self::Context,
+        Self::Broker,
+        Self::Schema,
     ];
 
     /// Whether changes of such records stand in the log, as those of entities do.
@@ -52,7 +58,9 @@ impl RecordKind {
             | Self::Ledger
             | Self::DeadLetter
             | Self::AdapterState
-            | Self::Context => false,
+            | Self::Context
+            | Self::Broker
+            | Self::Schema => false,
         }
     }
 }

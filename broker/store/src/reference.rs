@@ -9,15 +9,16 @@ use std::sync::Arc;
 use futures_util::FutureExt;
 use futures_util::future::{BoxFuture, ready};
 use musubi_model::{
-    AttrName, Entity, EntityChange, EntityId, Position, Revision, Sequence, Tenant, TypeName,
+    AttrName, AttributeType, Entity, EntityChange, EntityId, Position, Revision, Sequence, Tenant,
+    TypeName,
 };
-use musubi_query::{EntityQuery, Start};
+use musubi_query::{EntityQuery, LinkedEntities, OrderKey, Start};
 use parking_lot::Mutex;
 use tokio::sync::watch;
 
 use crate::{
-    Change, Expect, Found, Group, Outcome, Page, Record, RecordChange, RecordKey, RecordQuery,
-    RecordWrite, Store, StoreError, Subject, TypeSummary, Write,
+    AttributeSummary, Change, Expect, Found, Group, Outcome, Page, Record, RecordChange, RecordKey,
+    RecordQuery, RecordWrite, Store, StoreError, Subject, TypeSummary, Write,
 };
 
 /// A store in memory that is meant to be obviously right: no index, one lock, every question
@@ -105,6 +106,14 @@ impl Store for ReferenceStore {
         async move { Ok(self.state.lock().types(tenant)) }.boxed()
     }
 
+    fn attributes<'a>(
+        &'a self,
+        tenant: &'a Tenant,
+        of_type: Option<&'a TypeName>,
+    ) -> BoxFuture<'a, Result<Vec<AttributeSummary>, StoreError>> {
+        async move { Ok(self.state.lock().attributes(tenant, of_type)) }.boxed()
+    }
+
     fn changes(
         &self,
         after: Sequence,
@@ -132,6 +141,23 @@ impl Store for ReferenceStore {
         query: &'a RecordQuery,
     ) -> BoxFuture<'a, Result<Vec<Record>, StoreError>> {
         async move { Ok(self.state.lock().records(query)) }.boxed()
+    }
+}
+
+/// What is known of an attribute.
+#[derive(Debug, Default)]
+struct Gathered {
+    entities: u64,
+    kinds: BTreeSet<AttributeType>,
+    types: BTreeSet<TypeName>,
+}
+
+/// The entities of a tenant, by id.
+struct Town<'a>(BTreeMap<&'a EntityId, &'a Arc<Entity>>);
+
+impl LinkedEntities for Town<'_> {
+    fn entity(&self, id: &EntityId) -> Option<Arc<Entity>> {
+        self.0.get(id).map(|entity| Arc::clone(entity))
     }
 }
 
@@ -233,8 +259,19 @@ impl State {
     }
 
     fn select(&self, tenant: &Tenant, query: &EntityQuery) -> Page {
-        let mut matching = self.of_tenant(tenant);
-        matching.retain(|found| query.filter.matches(&found.entity));
+        let seen = |found: &Found| match query.at {
+            None => Some(found.clone()),
+            Some(at) => Some(Found { entity: found.entity.alive_at(at)?, ..found.clone() }),
+        };
+        let town: Vec<Found> = self.of_tenant(tenant).into_iter().filter_map(seen).collect();
+        let linked = Town(town.iter().map(|found| (&found.entity.id, &found.entity)).collect());
+        let matching = town.iter();
+        let matching = matching.filter(|found| query.filter.matches_among(&found.entity, &linked));
+        let mut matching: Vec<(OrderKey, &Found)> =
+            matching.map(|found| (query.order.key(&found.entity), found)).collect();
+        // Those that stand equal stay in the order of their creation.
+        matching.sort_by(|(one, _), (other, _)| query.order.compare(one, other));
+        let matching: Vec<&Found> = matching.into_iter().map(|(_, found)| found).collect();
         let total = query.count.then(|| u64::try_from(matching.len()).unwrap_or(u64::MAX));
         let mut rest: Vec<_> = match query.start {
             Start::Offset(offset) => matching.into_iter().skip(offset).collect(),
@@ -261,6 +298,29 @@ impl State {
             TypeSummary { name, entities, attributes: attributes.into_iter().collect() }
         };
         types.into_iter().map(summarize).collect()
+    }
+
+    fn attributes(&self, tenant: &Tenant, of_type: Option<&TypeName>) -> Vec<AttributeSummary> {
+        let mut attributes: BTreeMap<AttrName, Gathered> = BTreeMap::new();
+        for found in self.of_tenant(tenant) {
+            let entity: &Entity = &found.entity;
+            if of_type.is_some_and(|name| !entity.types.contains(name)) {
+                continue;
+            }
+            for attribute in &entity.attributes {
+                let gathered = attributes.entry(attribute.name.clone()).or_default();
+                gathered.entities += 1;
+                gathered.kinds.extend(attribute.instances.iter().map(|one| one.value.kind));
+                gathered.types.extend(entity.types.iter().cloned());
+            }
+        }
+        let summarize = |(name, gathered): (AttrName, Gathered)| AttributeSummary {
+            name,
+            entities: gathered.entities,
+            kinds: gathered.kinds.into_iter().collect(),
+            types: gathered.types.into_iter().collect(),
+        };
+        attributes.into_iter().map(summarize).collect()
     }
 
     fn records(&self, query: &RecordQuery) -> Vec<Record> {

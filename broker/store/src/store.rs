@@ -3,7 +3,9 @@
 use std::sync::Arc;
 
 use futures_util::future::BoxFuture;
-use musubi_model::{AttrName, Entity, Position, Revision, Sequence, Tenant, TypeName};
+use musubi_model::{
+    AttrName, AttributeType, Entity, Position, Revision, Sequence, Tenant, TypeName,
+};
 use musubi_query::EntityQuery;
 
 use crate::{Change, Group, Outcome, Record, RecordQuery, StoreError};
@@ -22,7 +24,7 @@ pub struct Found {
 /// A part of the answer to an [`EntityQuery`].
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Page {
-    /// The entities, in the order of their creation.
+    /// The entities, in the order of the query.
     pub items: Vec<Found>,
     /// How many entities match in all, if the query asked.
     pub total: Option<u64>,
@@ -41,6 +43,19 @@ pub struct TypeSummary {
     pub attributes: Vec<AttrName>,
 }
 
+/// What a tenant holds of one attribute.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct AttributeSummary {
+    /// The attribute.
+    pub name: AttrName,
+    /// How many entities have it.
+    pub entities: u64,
+    /// The kinds that its instances have, each once, sorted.
+    pub kinds: Vec<AttributeType>,
+    /// The types that at least one of the entities with it has, sorted.
+    pub types: Vec<TypeName>,
+}
+
 /// A place that keeps entities, records and the log of their changes.
 ///
 /// Every implementation passes the suite in [`crate::conformance`], which compares it with a
@@ -56,13 +71,17 @@ pub struct TypeSummary {
 /// - **A page is of one moment** unless it takes longer than a slice of 1,024 candidates: an
 ///   entity that is written meanwhile may then appear as it was or as it is, but never twice and
 ///   never by half; one that is untouched meanwhile is never left out.
+/// - **As of a moment.** With [`EntityQuery::at`] what has expired by then is not there, be it
+///   still kept or not: not for the filter, nor for the order, the count and the answer, nor in
+///   the entities that the filter looks into by way of a relationship. Those are seen as they are
+///   when they are looked at, which for a page of one moment may be a little later.
 /// - A tenant without entities or records is empty, not an error.
 pub trait Store: Send + Sync + std::fmt::Debug {
     /// Carries out `groups` and returns once they are durable: one outcome per group, in order.
     /// Groups are independent of each other.
     fn commit(&self, groups: Vec<Group>) -> BoxFuture<'_, Result<Vec<Outcome>, StoreError>>;
 
-    /// The entities of `tenant` that the query wants, in the order of their creation.
+    /// The entities of `tenant` that the query wants, in its order, as they are at its moment.
     fn select<'a>(
         &'a self,
         tenant: &'a Tenant,
@@ -74,6 +93,14 @@ pub trait Store: Send + Sync + std::fmt::Debug {
         &'a self,
         tenant: &'a Tenant,
     ) -> BoxFuture<'a, Result<Vec<TypeSummary>, StoreError>>;
+
+    /// The attributes that entities of `tenant` have, sorted by name; with `of_type`, that those
+    /// entities have which are of this type. What has expired counts for as long as it is kept.
+    fn attributes<'a>(
+        &'a self,
+        tenant: &'a Tenant,
+        of_type: Option<&'a TypeName>,
+    ) -> BoxFuture<'a, Result<Vec<AttributeSummary>, StoreError>>;
 
     /// The changes after `after`, oldest first, at most `limit` of them. Those that
     /// [`truncate`](Self::truncate) has dropped are left out.

@@ -5,12 +5,12 @@ use std::sync::Arc;
 
 use futures_util::FutureExt;
 use futures_util::future::{BoxFuture, ready};
-use musubi_model::{Position, Revision, Sequence, Tenant};
+use musubi_model::{Position, Revision, Sequence, Tenant, TypeName};
 use musubi_query::{EntityQuery, Start};
 use musubi_store::conformance::{self, Failure, Place, Plan};
 use musubi_store::{
-    Change, Expect, Group, Outcome, Page, Record, RecordQuery, ReferenceStore, Store, StoreError,
-    Subject, TypeSummary,
+    AttributeSummary, Change, Expect, Group, Outcome, Page, Record, RecordQuery, ReferenceStore,
+    Store, StoreError, Subject, TypeSummary,
 };
 use tokio::sync::watch;
 
@@ -96,6 +96,14 @@ impl Store for Renumbered {
         tenant: &'a Tenant,
     ) -> BoxFuture<'a, Result<Vec<TypeSummary>, StoreError>> {
         self.0.types(tenant)
+    }
+
+    fn attributes<'a>(
+        &'a self,
+        tenant: &'a Tenant,
+        of_type: Option<&'a TypeName>,
+    ) -> BoxFuture<'a, Result<Vec<AttributeSummary>, StoreError>> {
+        self.0.attributes(tenant, of_type)
     }
 
     fn changes(

@@ -125,7 +125,8 @@ impl Trial {
         Ok(match key {
             Key::Entity(tenant, id) => {
                 let filter = Filter::Ids(vec![id.clone()]);
-                let (expected, given) = self.whole_pages(tenant, &filter).await?;
+                let asked = EntityQuery { filter, ..EntityQuery::default() };
+                let (expected, given) = self.whole_pages(tenant, &asked).await?;
                 let expected = expected.items.first();
                 let expected = expected.map(|found| self.translated(tenant, found)).transpose()?;
                 difference(key, expected.as_ref(), given.items.first(), misfound)
@@ -152,18 +153,14 @@ impl Trial {
         })
     }
 
-    /// The answers of both to a question for everything that the filter matches.
+    /// The answers of both to a question, as one page.
     pub(super) async fn whole_pages(
         &self,
         tenant: &Tenant,
-        filter: &Filter,
+        asked: &EntityQuery,
     ) -> Result<(crate::Page, crate::Page), Breach> {
-        let query = EntityQuery {
-            filter: filter.clone(),
-            start: Start::Offset(0),
-            limit: usize::MAX,
-            count: true,
-        };
+        let (start, limit, count) = (Start::Offset(0), usize::MAX, true);
+        let query = EntityQuery { start, limit, count, ..asked.clone() };
         let expected = answered("a query", self.reference.select(tenant, &query).await)?;
         let given = answered("a query", self.store.select(tenant, &query).await)?;
         Ok((expected, given))

@@ -8,6 +8,7 @@ mod entity;
 mod filter;
 mod geometry;
 mod query;
+mod question;
 mod random;
 mod value;
 mod vocabulary;

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use musubi_model::{EntityId, Position, Tenant};
-use musubi_query::{EntityQuery, Filter, Start};
+use musubi_query::{EntityQuery, Start};
 
 use super::commits::{doubled, misfound};
 use super::trial::{Trial, answered};
@@ -13,13 +13,17 @@ use crate::{Found, Page, Store};
 impl Trial {
     /// Compares all entities of a tenant.
     pub(super) async fn compare_all_entities(&self, tenant: &Tenant) -> Result<(), Breach> {
-        self.compare_answer(tenant, &Filter::All(Vec::new())).await.map(drop)
+        self.compare_answer(tenant, &EntityQuery::default()).await.map(drop)
     }
 
     /// Compares the whole answer to a question, and gives it.
-    async fn compare_answer(&self, tenant: &Tenant, filter: &Filter) -> Result<Vec<Found>, Breach> {
-        let (expected, given) = self.whole_pages(tenant, filter).await?;
-        let doing = || format!("a query of tenant {tenant:?} for {}", shown(filter));
+    pub(super) async fn compare_answer(
+        &self,
+        tenant: &Tenant,
+        asked: &EntityQuery,
+    ) -> Result<Vec<Found>, Breach> {
+        let (expected, given) = self.whole_pages(tenant, asked).await?;
+        let doing = || format!("a query of tenant {tenant:?} for {}", shown(asked));
         let translated: Result<Vec<_>, _> =
             expected.items.iter().map(|found| self.translated(tenant, found)).collect();
         let whole = translated?;
@@ -39,10 +43,10 @@ impl Trial {
     pub(super) async fn compare_pages(
         &mut self,
         tenant: &Tenant,
-        filter: &Filter,
+        asked: &EntityQuery,
     ) -> Result<(), Breach> {
-        let whole = self.compare_answer(tenant, filter).await?;
-        let question = Question { tenant, filter, whole: &whole };
+        let whole = self.compare_answer(tenant, asked).await?;
+        let question = Question { tenant, asked, whole: &whole };
         self.compare_some(&question).await?;
         self.compare_walk(&question).await
     }
@@ -51,10 +55,10 @@ impl Trial {
     pub(super) async fn compare_few_pages(
         &mut self,
         tenant: &Tenant,
-        filter: &Filter,
+        asked: &EntityQuery,
     ) -> Result<(), Breach> {
-        let whole = self.compare_answer(tenant, filter).await?;
-        self.compare_some(&Question { tenant, filter, whole: &whole }).await
+        let whole = self.compare_answer(tenant, asked).await?;
+        self.compare_some(&Question { tenant, asked, whole: &whole }).await
     }
 
     async fn compare_some(&mut self, question: &Question<'_>) -> Result<(), Breach> {
@@ -105,7 +109,7 @@ impl Trial {
         start: Start,
         (limit, count): (usize, bool),
     ) -> Result<Page, Breach> {
-        let query = EntityQuery { filter: question.filter.clone(), start, limit, count };
+        let query = EntityQuery { start, limit, count, ..question.asked.clone() };
         let page = answered("a query", self.store.select(question.tenant, &query).await)?;
         match question.misanswered(&query, &page) {
             None => Ok(page),
@@ -117,14 +121,21 @@ impl Trial {
         }
     }
 
-    /// Reads page after page, each after the last entity of the one before.
+    /// Reads page after page, each after the last entity of the one before: in the order of
+    /// creation after its position, else after so many.
     async fn compare_walk(&mut self, question: &Question<'_>) -> Result<(), Breach> {
         let limit = 1 + self.generator.random.below(5);
         let mut start = Start::Offset(0);
         for _ in 0..=question.whole.len() / limit {
             let page = self.compare_slice(question, start, (limit, false)).await?;
             match page.items.last() {
-                Some(last) if page.more => start = Start::After(last.position),
+                Some(last) if page.more && question.asked.order.is_creation() => {
+                    start = Start::After(last.position);
+                }
+                Some(_) if page.more => {
+                    let offset = if let Start::Offset(offset) = start { offset } else { 0 };
+                    start = Start::Offset(offset + page.items.len());
+                }
                 _ => break,
             }
         }
@@ -142,12 +153,29 @@ impl Trial {
         let doing = format!("listing the types of tenant {tenant:?}");
         Err(Breach::new(Rule::Types, doing, differing(&expected, &given)))
     }
+
+    /// Compares the lists of attributes: that of all entities, and that of each type.
+    pub(super) async fn compare_attributes(&self, tenant: &Tenant) -> Result<(), Breach> {
+        let types = self.generator.vocabulary.types.iter().map(Some);
+        for of_type in types.chain([None]) {
+            let doing = "listing the attributes";
+            let expected = answered(doing, self.reference.attributes(tenant, of_type).await)?;
+            let given = answered(doing, self.store.attributes(tenant, of_type).await)?;
+            if expected != given {
+                let doing =
+                    format!("listing the attributes of type {of_type:?} of tenant {tenant:?}");
+                return Err(Breach::new(Rule::Attributes, doing, differing(&expected, &given)));
+            }
+        }
+        Ok(())
+    }
 }
 
 /// A question and the whole answer to it.
 struct Question<'a> {
     tenant: &'a Tenant,
-    filter: &'a Filter,
+    /// What, in which order, as of when.
+    asked: &'a EntityQuery,
     whole: &'a [Found],
 }
 

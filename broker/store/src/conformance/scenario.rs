@@ -42,13 +42,17 @@ impl Trial {
             62..76 => {
                 let tenant = self.tenant_of_most();
                 for _ in 0..6 {
-                    let filter = self.generator.filter();
-                    self.compare_pages(&tenant, &filter).await?;
+                    let asked = self.generator.entity_query();
+                    self.compare_pages(&tenant, &asked).await?;
+                }
+                for asked in self.generator.rare_questions() {
+                    self.compare_answer(&tenant, &asked).await?;
                 }
             }
             76..80 => {
                 let tenant = self.tenant_of_most();
                 self.compare_types(&tenant).await?;
+                self.compare_attributes(&tenant).await?;
             }
             80..87 => {
                 for _ in 0..20 {

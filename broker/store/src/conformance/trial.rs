@@ -65,6 +65,7 @@ impl Trial {
         for tenant in &self.generator.vocabulary.tenants {
             self.compare_all_entities(tenant).await?;
             self.compare_types(tenant).await?;
+            self.compare_attributes(tenant).await?;
         }
         self.compare_all_records().await?;
         self.compare_newest()?;

@@ -14,11 +14,12 @@ pub enum Rule {
     /// A position is that of the entity's creation: it stays with updates and is new after a
     /// deletion.
     Position,
-    /// What is found is what was written.
+    /// What is found is what was written, without what has expired at the moment of the query.
     State,
     /// A query finds the entities that its filter matches, those and no others, each once.
     Selection,
-    /// Entities come in the order of their creation.
+    /// Entities come in the order that was asked for, and where that says nothing in that of their
+    /// creation.
     Order,
     /// A page by offset is that part of the whole answer.
     Offset,
@@ -30,6 +31,8 @@ pub enum Rule {
     Count,
     /// The list of types is that of the entities that are there.
     Types,
+    /// The list of attributes is that of the entities that are there.
+    Attributes,
     /// A query for records finds those that it describes, in the order of their keys.
     Records,
     /// Every change is in the log.

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use musubi_model::Tenant;
-use musubi_query::Filter;
+use musubi_query::{EntityQuery, Filter};
 
 use super::draft::{Draft, EntityDraft};
 use super::generate::Generator;
@@ -84,11 +84,14 @@ impl Trial {
         let tenant = Tenant::default();
         self.compare_all_entities(&tenant).await?;
         self.compare_types(&tenant).await?;
+        self.compare_attributes(&tenant).await?;
         for _ in 0..3 {
             let filter = Filter::Type(self.generator.type_selection());
-            self.compare_few_pages(&tenant, &filter).await?;
-            let filter = self.generator.filter();
-            self.compare_few_pages(&tenant, &filter).await?;
+            let at = self.generator.random.chance(50).then(|| self.generator.moment());
+            let asked = EntityQuery { filter, at, ..EntityQuery::default() };
+            self.compare_few_pages(&tenant, &asked).await?;
+            let asked = self.generator.entity_query();
+            self.compare_few_pages(&tenant, &asked).await?;
         }
         Ok(())
     }

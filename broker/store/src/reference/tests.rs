@@ -62,7 +62,13 @@ fn revisions(outcome: Outcome) -> Vec<Revision> {
 }
 
 async fn page(store: &ReferenceStore, start: Start, limit: usize) -> Page {
-    let query = EntityQuery { filter: Filter::All(Vec::new()), start, limit, count: true };
+    let query = EntityQuery {
+        filter: Filter::All(Vec::new()),
+        start,
+        limit,
+        count: true,
+        ..EntityQuery::default()
+    };
     store.select(&Tenant::default(), &query).await.unwrap()
 }
 
@@ -199,7 +205,13 @@ async fn types_are_those_of_the_entities_that_are_there() {
     assert!(store.types(&Tenant::default()).await.unwrap().is_empty());
     let types = TypeSelection { any_of: vec![vec!["urn:type:shelter".parse().unwrap()]] };
     let filter = Filter::Type(types);
-    let query = EntityQuery { filter, start: Start::Offset(0), limit: 9, count: false };
+    let query = EntityQuery {
+        filter,
+        start: Start::Offset(0),
+        limit: 9,
+        count: false,
+        ..EntityQuery::default()
+    };
     assert_eq!(store.select(&tenant("kyoto"), &query).await.unwrap(), Page::default());
 }
 

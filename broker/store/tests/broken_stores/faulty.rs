@@ -5,16 +5,18 @@
     reason = "a fault shows in one place; everywhere else a store with it does as the reference"
 )]
 
+mod select;
+
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
-use musubi_model::{Entity, EntityId, Position, Revision, Sequence, Tenant};
+use musubi_model::{Entity, EntityId, Position, Revision, Sequence, Tenant, TypeName};
 use musubi_query::{EntityQuery, Filter, Start};
 use musubi_store::{
-    Change, Expect, Found, Group, Outcome, Page, Record, RecordQuery, ReferenceStore, Store,
-    StoreError, Subject, TypeSummary, Write,
+    AttributeSummary, Change, Expect, Found, Group, Outcome, Page, Record, RecordQuery,
+    ReferenceStore, Store, StoreError, Subject, TypeSummary, Write,
 };
 use parking_lot::Mutex;
 use tokio::sync::watch;
@@ -73,6 +75,28 @@ pub(crate) enum Fault {
     VisibleOneByOne,
     /// A scan goes on by counting, while entities before it come and go.
     ScanByCounting,
+    /// An entity of which something has expired is shown as it is kept.
+    ExpiredInstanceShown,
+    /// What has expired is counted.
+    ExpiredEntityCounted,
+    /// What has expired is asked, though it is not shown.
+    ExpiredPartAsked,
+    /// What expires at a moment is still there at that moment.
+    ExpiryComesLate,
+    /// After an update only the expiry of the entity and of its attributes is known.
+    SubAttributeExpiryMissed,
+    /// Entities that stand equal come latest first.
+    TiesTurnedRound,
+    /// An order is ascending always.
+    DescendingIgnored,
+    /// A page is cut in the order of creation and then ordered.
+    OrderedAfterCut,
+    /// A path into linked entities is followed in the entity itself.
+    LinksNotFollowed,
+    /// What has expired of linked entities is still looked at.
+    LinkedAsKept,
+    /// A kind that an attribute had in a deleted entity stays.
+    KindForgottenOnDelete,
 }
 
 /// A store with a fault.
@@ -129,8 +153,20 @@ impl Faulty {
 
     /// Everything that the filter matches.
     async fn all(&self, tenant: &Tenant, filter: Filter) -> Result<Vec<Found>, StoreError> {
-        let query =
-            EntityQuery { filter, start: Start::Offset(0), limit: usize::MAX, count: false };
+        let query = EntityQuery {
+            filter,
+            start: Start::Offset(0),
+            limit: usize::MAX,
+            count: false,
+            ..EntityQuery::default()
+        };
+        Ok(self.inner.select(tenant, &query).await?.items)
+    }
+
+    /// The whole answer to a question.
+    async fn whole(&self, tenant: &Tenant, query: &EntityQuery) -> Result<Vec<Found>, StoreError> {
+        let (start, limit, count) = (Start::Offset(0), usize::MAX, false);
+        let query = EntityQuery { start, limit, count, ..query.clone() };
         Ok(self.inner.select(tenant, &query).await?.items)
     }
 
@@ -244,67 +280,6 @@ impl Faulty {
         first.unwrap_or_else(|| (found.position, found.entity.clone()))
     }
 
-    async fn select_faultily(
-        &self,
-        tenant: &Tenant,
-        query: &EntityQuery,
-    ) -> Result<Page, StoreError> {
-        let everything = || self.all(tenant, Filter::All(Vec::new()));
-        let matching = || self.all(tenant, query.filter.clone());
-        match self.fault {
-            Fault::IndexStaleAfterUpdate => {
-                let mut found = everything().await?;
-                found.retain(|found| query.filter.matches(&self.first(tenant, found).1));
-                Ok(page(found, query))
-            }
-            Fault::OrderedById => {
-                let mut found = matching().await?;
-                found.sort_by(|left, right| left.entity.id.cmp(&right.entity.id));
-                Ok(page(found, query))
-            }
-            Fault::PlaceReused => {
-                let mut found = matching().await?;
-                for found in &mut found {
-                    found.position = self.first(tenant, found).0;
-                }
-                found.sort_by_key(|found| found.position);
-                Ok(page(found, query))
-            }
-            Fault::TenantByPrefix => {
-                let mut found = matching().await?;
-                if tenant.as_str() == "a"
-                    && !matches!(query.filter, Filter::Ids(_))
-                    && let Ok(other) = "a-b".parse()
-                {
-                    found.extend(self.all(&other, query.filter.clone()).await?);
-                }
-                Ok(page(found, query))
-            }
-            Fault::OnePieceOnly => {
-                let mut found = matching().await?;
-                found.truncate(4096);
-                Ok(page(found, query))
-            }
-            Fault::ScanByCounting => {
-                let mut found = Vec::new();
-                loop {
-                    let start = Start::Offset(found.len());
-                    let part = EntityQuery { start, limit: 100, ..query.clone() };
-                    let part = self.inner.select(tenant, &part).await?;
-                    found.extend(part.items);
-                    if !part.more {
-                        return Ok(page(found, query));
-                    }
-                    yield_now().await;
-                }
-            }
-            _ => {
-                let page = self.inner.select(tenant, query).await?;
-                Ok(self.spoiled(page, query))
-            }
-        }
-    }
-
     /// A page that was right.
     fn spoiled(&self, mut page: Page, query: &EntityQuery) -> Page {
         match self.fault {
@@ -343,20 +318,6 @@ impl Faulty {
             .map(|(number, change)| Arc::new(Change { sequence: Sequence(number), ..change }))
             .collect()
     }
-}
-
-/// The page out of everything that matches.
-fn page(found: Vec<Found>, query: &EntityQuery) -> Page {
-    let total = query.count.then_some(found.len()).and_then(|total| u64::try_from(total).ok());
-    let mut rest: Vec<_> = match query.start {
-        Start::Offset(offset) => found.into_iter().skip(offset).collect(),
-        Start::After(position) => {
-            found.into_iter().filter(|found| found.position > position).collect()
-        }
-    };
-    let more = rest.len() > query.limit;
-    rest.truncate(query.limit);
-    Page { items: rest, total, more }
 }
 
 impl Store for Faulty {
@@ -411,6 +372,29 @@ impl Store for Faulty {
                 types.sort_by(|left, right| left.name.cmp(&right.name));
             }
             Ok(types)
+        }
+        .boxed()
+    }
+
+    fn attributes<'a>(
+        &'a self,
+        tenant: &'a Tenant,
+        of_type: Option<&'a TypeName>,
+    ) -> BoxFuture<'a, Result<Vec<AttributeSummary>, StoreError>> {
+        async move {
+            let mut attributes = self.inner.attributes(tenant, of_type).await?;
+            if self.fault == Fault::KindForgottenOnDelete {
+                let memory = self.memory.lock();
+                for summary in &mut attributes {
+                    let deleted = memory.deleted.iter().filter(|(owner, _)| owner == tenant);
+                    let deleted = deleted.filter_map(|(_, entity)| entity.attribute(&summary.name));
+                    let instances = deleted.flat_map(|attribute| &attribute.instances);
+                    summary.kinds.extend(instances.map(|instance| instance.value.kind));
+                    summary.kinds.sort_unstable();
+                    summary.kinds.dedup();
+                }
+            }
+            Ok(attributes)
         }
         .boxed()
     }

@@ -190,3 +190,58 @@ async fn a_deletion_without_a_revision_is_rejected() {
 async fn a_store_that_sees_one_piece_only_is_rejected() {
     check_wide(Fault::OnePieceOnly, &[Rule::Selection]).await;
 }
+
+#[tokio::test]
+async fn an_expired_instance_that_is_shown_is_rejected() {
+    check(Fault::ExpiredInstanceShown, &[Rule::State]).await;
+}
+
+#[tokio::test]
+async fn an_expired_entity_that_is_counted_is_rejected() {
+    check(Fault::ExpiredEntityCounted, &[Rule::Count]).await;
+}
+
+#[tokio::test]
+async fn an_expired_part_that_is_asked_is_rejected() {
+    check(Fault::ExpiredPartAsked, &[Rule::Selection]).await;
+}
+
+#[tokio::test]
+async fn an_expiry_that_comes_late_is_rejected() {
+    check(Fault::ExpiryComesLate, &[Rule::Selection, Rule::State]).await;
+}
+
+#[tokio::test]
+async fn an_expiry_of_a_sub_attribute_that_is_missed_after_an_update_is_rejected() {
+    check(Fault::SubAttributeExpiryMissed, &[Rule::Selection]).await;
+}
+
+#[tokio::test]
+async fn ties_that_are_turned_round_are_rejected() {
+    check(Fault::TiesTurnedRound, &[Rule::Order]).await;
+}
+
+#[tokio::test]
+async fn an_order_that_is_ascending_for_descending_is_rejected() {
+    check(Fault::DescendingIgnored, &[Rule::Order]).await;
+}
+
+#[tokio::test]
+async fn a_page_that_is_ordered_after_it_was_cut_is_rejected() {
+    check(Fault::OrderedAfterCut, &[Rule::Offset, Rule::Cursor]).await;
+}
+
+#[tokio::test]
+async fn links_that_are_not_followed_are_rejected() {
+    check(Fault::LinksNotFollowed, &[Rule::Selection]).await;
+}
+
+#[tokio::test]
+async fn linked_entities_that_are_seen_as_they_are_kept_are_rejected() {
+    check(Fault::LinkedAsKept, &[Rule::Selection]).await;
+}
+
+#[tokio::test]
+async fn a_kind_that_stays_after_a_deletion_is_rejected() {
+    check(Fault::KindForgottenOnDelete, &[Rule::Attributes]).await;
+}

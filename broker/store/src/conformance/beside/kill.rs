@@ -110,7 +110,13 @@ impl Writer {
 
     async fn compare(&self, store: &dyn Store) -> Result<(), Breach> {
         let filter = Filter::Ids(self.entities.to_vec());
-        let query = EntityQuery { filter, start: Start::Offset(0), limit: 10, count: false };
+        let query = EntityQuery {
+            filter,
+            start: Start::Offset(0),
+            limit: 10,
+            count: false,
+            ..EntityQuery::default()
+        };
         let page = answered(DOING, store.select(&self.tenant, &query).await)?;
         let [left, right] = &self.entities;
         let left = self.numbered.number_on(&page.items, left)?.unwrap_or(0);

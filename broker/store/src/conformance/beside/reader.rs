@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use musubi_model::EntityId;
-use musubi_query::{EntityQuery, Filter, Start, TypeSelection};
+use musubi_query::{EntityQuery, Filter, Order, OrderBy, OrderTerm, Start, TypeSelection};
 use tokio::task::yield_now;
 
 use super::town::Town;
@@ -27,6 +27,8 @@ pub(super) async fn read(
         town.read_pairs(&*store).await?;
         yield_now().await;
         town.read_large(&*store).await?;
+        yield_now().await;
+        town.read_ordered(&*store).await?;
         yield_now().await;
         town.walk(&*store).await?;
         yield_now().await;
@@ -64,10 +66,27 @@ impl Town {
         self.check_still(&page.items)
     }
 
+    /// Nor does one in another order, which has to look at all of them.
+    async fn read_ordered(&self, store: &dyn Store) -> Result<(), Breach> {
+        let terms = vec![OrderTerm { by: OrderBy::Id, descending: true }];
+        let order = Order { terms, ..Order::default() };
+        let query = EntityQuery { order, limit: usize::MAX, ..EntityQuery::default() };
+        let mut page = answered(DOING, store.select(&self.large, &query).await)?;
+        page.items.sort_by_key(|found| found.position);
+        self.check_page(&page)?;
+        self.check_still(&page.items)
+    }
+
     /// Nor does a walk from page to page.
     async fn walk(&self, store: &dyn Store) -> Result<(), Breach> {
         let filter = Filter::All(Vec::new());
-        let mut query = EntityQuery { filter, start: Start::Offset(0), limit: 333, count: false };
+        let mut query = EntityQuery {
+            filter,
+            start: Start::Offset(0),
+            limit: 333,
+            count: false,
+            ..EntityQuery::default()
+        };
         let mut walked = Vec::new();
         loop {
             let page = answered(DOING, store.select(&self.large, &query).await)?;

@@ -78,7 +78,13 @@ impl Town {
         tenant: &Tenant,
         filter: Filter,
     ) -> Result<Page, Breach> {
-        let query = EntityQuery { filter, start: Start::Offset(0), limit: usize::MAX, count: true };
+        let query = EntityQuery {
+            filter,
+            start: Start::Offset(0),
+            limit: usize::MAX,
+            count: true,
+            ..EntityQuery::default()
+        };
         answered("a query beside writers", store.select(tenant, &query).await)
     }
 

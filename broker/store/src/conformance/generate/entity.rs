@@ -30,7 +30,7 @@ impl Generator {
             scopes: self.random.several(&self.vocabulary.scopes, 2),
             created_at: now,
             modified_at: now,
-            expires_at: self.random.chance(10).then(|| now.plus_micros(86_400_000_000)),
+            expires_at: self.random.chance(8).then(|| self.moment()),
             attributes: names
                 .into_iter()
                 .map(|(name, kind)| self.attribute(name, kind, now, Depth::Attribute))
@@ -56,7 +56,7 @@ impl Generator {
         match self.random.below(10) {
             0 => entity.types = self.random.at_least_one(&self.vocabulary.types, 3),
             1 => entity.scopes = self.random.several(&self.vocabulary.scopes, 2),
-            2 => entity.expires_at = self.random.chance(50).then(|| now.plus_micros(1)),
+            2 => entity.expires_at = self.random.chance(50).then(|| self.moment()),
             3 | 4 if !entity.attributes.is_empty() => {
                 let gone = self.random.below(entity.attributes.len());
                 entity.attributes.remove(gone);
@@ -113,8 +113,10 @@ impl Generator {
         if self.random.chance(20) {
             qualifiers.unit_code = Some(Arc::from("CEL"));
         }
-        if self.random.chance(5) {
-            qualifiers.expires_at = Some(now.plus_micros(3_600_000_000));
+        // There are fewer of those further down.
+        let expires = if matches!(depth, Depth::Attribute) { 8 } else { 30 };
+        if self.random.chance(expires) {
+            qualifiers.expires_at = Some(self.moment());
         }
         if self.random.chance(5) {
             qualifiers.value_type = Some(Arc::from("https://schema.org/Text"));

@@ -16,7 +16,7 @@ impl Generator {
             let parts = (0..length).map(|_| self.filter_within(depth - 1)).collect();
             return if self.random.chance(60) { Filter::All(parts) } else { Filter::Any(parts) };
         }
-        match self.random.below(16) {
+        match self.random.below(17) {
             0 => Filter::Ids(self.random.several(&self.vocabulary.ids, 6)),
             1 => Filter::IdPattern(self.random.pick(&self.vocabulary.patterns).clone()),
             2..=5 => Filter::Type(self.type_selection()),
@@ -26,6 +26,7 @@ impl Generator {
             }
             8..=11 => Filter::Query(self.query()),
             12 | 13 => Filter::Geo(self.geo_query()),
+            14 => Filter::ExpiresBy(self.moment()),
             _ => Filter::Scope(self.scope_query()),
         }
     }

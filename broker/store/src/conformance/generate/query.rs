@@ -1,6 +1,7 @@
 //! Queries on attributes, as trees.
 
-use musubi_query::{AttributePath, Comparison, Query};
+use musubi_model::AttributeType;
+use musubi_query::{AttributePath, Comparison, Link, Query};
 
 use super::Generator;
 use super::value::MEMBERS;
@@ -41,7 +42,35 @@ impl Generator {
             let member = if self.random.chance(20) { "*" } else { self.random.pick(&MEMBERS) };
             members.push(member.to_owned());
         }
-        AttributePath { names, members }
+        let mut links = Vec::new();
+        while links.len() < 3 && self.random.chance(if links.is_empty() { 15 } else { 30 }) {
+            links.push(self.link());
+        }
+        AttributePath { links, names, members }
+    }
+
+    /// A query for what is there, or not, in entities one step away.
+    pub(super) fn linked_query(&mut self) -> Query {
+        let names = vec![self.random.pick(&self.vocabulary.attributes).0.clone()];
+        let path = AttributePath { links: vec![self.link()], names, members: Vec::new() };
+        Query::Exists { path, expected: self.random.chance(60) }
+    }
+
+    /// A step to other entities, most of the time by an attribute that leads to some.
+    fn link(&mut self) -> Link {
+        let leads = |kind: &AttributeType| {
+            matches!(kind, AttributeType::Relationship | AttributeType::ListRelationship)
+        };
+        let mut names: Vec<_> = self.vocabulary.attributes.clone();
+        if self.random.chance(95) {
+            names.retain(|(_, kind)| leads(kind));
+        }
+        let (relationship, _) = self.random.pick(&names).clone();
+        let types = match self.random.below(4) {
+            0 => self.random.several(&self.vocabulary.types, 2),
+            _ => Vec::new(),
+        };
+        Link { relationship, types }
     }
 
     fn comparison(&mut self) -> Comparison {
@@ -62,5 +91,43 @@ impl Generator {
         (0..length)
             .map(|_| if self.random.chance(25) { self.range() } else { self.literal() })
             .collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use musubi_model::{Entity, EntityId, Timestamp};
+    use musubi_query::{LinkedEntities, NoLinkedEntities};
+
+    use super::*;
+
+    struct Known(Vec<Arc<Entity>>);
+
+    impl LinkedEntities for Known {
+        fn entity(&self, id: &EntityId) -> Option<Arc<Entity>> {
+            self.0.iter().find(|entity| entity.id == *id).cloned()
+        }
+    }
+
+    #[test]
+    fn links_lead_to_entities_that_are_there() {
+        let mut generator = Generator::new(9, 12);
+        let now = Timestamp::from_seconds(1_700_000_000);
+        let ids = generator.vocabulary.ids.clone();
+        let town = ids.into_iter().map(|id| Arc::new(generator.entity(id, now))).collect();
+        let town = Known(town);
+        let (mut without, mut within) = (0, 0);
+        for _ in 0..2_000 {
+            let mut path = generator.path();
+            path.links = vec![generator.link()];
+            let query = Query::Exists { path, expected: true };
+            without +=
+                town.0.iter().filter(|one| query.matches_among(one, &NoLinkedEntities)).count();
+            within += town.0.iter().filter(|one| query.matches_among(one, &town)).count();
+        }
+        assert_eq!(without, 0);
+        assert!(within > 500, "{within}");
     }
 }

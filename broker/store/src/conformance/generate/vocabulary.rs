@@ -3,9 +3,10 @@
 use std::str::FromStr;
 
 use musubi_model::{
-    AttrName, AttributeType, DEFAULT_VOCAB, DatasetId, EntityId, NGSI_LD, Scope, Tenant, TypeName,
+    AttrName, AttributeType, DEFAULT_VOCAB, DatasetId, EntityId, NGSI_LD, Scope, Tenant, Timestamp,
+    TypeName,
 };
-use musubi_query::Pattern;
+use musubi_query::{Collation, Pattern};
 
 /// Small sets of names, chosen to lie badly: some are prefixes of others, some sort differently
 /// as text than as parts, some are as long as they may be. No list is empty.
@@ -31,6 +32,10 @@ pub struct Vocabulary {
     pub scope_patterns: Vec<String>,
     /// Patterns for ids and texts.
     pub patterns: Vec<Pattern>,
+    /// Orders of texts.
+    pub collations: Vec<Collation>,
+    /// Moments at which something expires.
+    pub moments: Vec<Timestamp>,
     /// Keys of records.
     pub keys: Vec<String>,
 }
@@ -61,6 +66,8 @@ impl Vocabulary {
             .to_vec(),
             scope_patterns: SCOPE_PATTERNS.map(str::to_owned).to_vec(),
             patterns: PATTERNS.map(name).to_vec(),
+            collations: collations(),
+            moments: moments(),
             keys: keys(),
         }
     }
@@ -115,6 +122,22 @@ fn attributes() -> Vec<(AttrName, AttributeType)> {
         .map(|(term, kind)| (default_term(term), kind)),
     );
     attributes
+}
+
+/// Some that tell apart what others do not.
+fn collations() -> Vec<Collation> {
+    let tags = ["ja", "und-x-codepoint", "und-u-ks-level1"];
+    let known = tags.iter().filter_map(|tag| Collation::parse(tag).ok());
+    known.chain([Collation::default()]).collect()
+}
+
+/// Around the time at which the suite writes: before, then, soon, and long after.
+fn moments() -> Vec<Timestamp> {
+    let at = Timestamp::from_seconds;
+    [at(1_699_990_000), at(1_700_000_000), at(1_700_000_000).plus_micros(1), at(1_700_000_020)]
+        .into_iter()
+        .chain([at(1_700_100_000)])
+        .collect()
 }
 
 /// Keys with parts that sort differently inside a longer key, and characters at both ends of
