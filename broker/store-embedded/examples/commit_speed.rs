@@ -123,6 +123,7 @@ async fn read(store: &EmbeddedStore) -> Result<(), Failure> {
             start: Start::Offset(0),
             limit: 1,
             count: false,
+            ..EntityQuery::default()
         };
         if store.select(&tenant, &query).await?.items.len() != 1 {
             return Err("an entity is missing".into());
@@ -134,12 +135,19 @@ async fn read(store: &EmbeddedStore) -> Result<(), Failure> {
         start: Start::Offset(0),
         limit: 1,
         count: false,
+        ..EntityQuery::default()
     };
     let one = time(store, &query).await?;
     println!("one entity by its id: {one:?}; {with_query:?} with the making of id and query");
     for (name, start) in [("first", 0), ("middle", 15_000), ("last", 29_980)] {
         let filter = Filter::Type(TypeSelection { any_of: vec![vec![type_name()?]] });
-        let query = EntityQuery { filter, start: Start::Offset(start), limit: 20, count: true };
+        let query = EntityQuery {
+            filter,
+            start: Start::Offset(start),
+            limit: 20,
+            count: true,
+            ..EntityQuery::default()
+        };
         println!("page of 20, {name}, with the count: {:?}", time(store, &query).await?);
     }
     Ok(())

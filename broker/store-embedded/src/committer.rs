@@ -67,7 +67,9 @@ pub(crate) fn is_upkeep(groups: &[Group]) -> bool {
                 RecordKind::Tenant
                 | RecordKind::Subscription
                 | RecordKind::AdapterState
-                | RecordKind::Context => false,
+                | RecordKind::Context
+                | RecordKind::Broker
+                | RecordKind::Schema => false,
             })
     })
 }

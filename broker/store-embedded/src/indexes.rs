@@ -6,6 +6,7 @@ use std::hash::Hash;
 use musubi_model::{AttrName, Attribute, AttributeType, Entity, Scope, TypeName};
 use roaring::RoaringBitmap;
 
+use crate::expiries::Expiries;
 use crate::relationships::{Targets, has_targets};
 use crate::rtree::Extents;
 
@@ -15,6 +16,8 @@ pub(crate) struct Indexes {
     types: HashMap<TypeName, RoaringBitmap>,
     scopes: HashMap<Scope, RoaringBitmap>,
     attributes: HashMap<AttrName, AttributeIndex>,
+    /// Slots by when the first part of their entity expires.
+    pub(crate) expiries: Expiries,
 }
 
 /// What is known of one attribute.
@@ -22,8 +25,8 @@ pub(crate) struct Indexes {
 pub(crate) struct AttributeIndex {
     /// Slots whose entity has the attribute.
     pub(crate) present: RoaringBitmap,
-    /// Slots with an instance that is no relationship.
-    pub(crate) other: RoaringBitmap,
+    /// Slots by the kinds that the instances there have. No kind has no slot.
+    kinds: Vec<(AttributeType, RoaringBitmap)>,
     /// Slots by the targets of their relationships.
     pub(crate) targets: Targets,
     /// Slots by the extents of their geometries.
@@ -66,6 +69,7 @@ impl Indexes {
         for attribute in &entity.attributes {
             self.insert_attribute(slot, attribute, mode);
         }
+        self.expiries.insert(slot, entity.first_expiry());
     }
 
     /// Takes out the entity of a slot.
@@ -79,6 +83,7 @@ impl Indexes {
         for attribute in &entity.attributes {
             self.remove_attribute(slot, attribute);
         }
+        self.expiries.remove(slot, entity.first_expiry());
     }
 
     /// Follows the change of a slot's entity. What stays as it is, is not touched: most writes
@@ -99,6 +104,11 @@ impl Indexes {
             for scope in &new.scopes {
                 self.scopes.entry(scope.clone()).or_default().insert(slot);
             }
+        }
+        let (before, after) = (old.first_expiry(), new.first_expiry());
+        if before != after {
+            self.expiries.remove(slot, before);
+            self.expiries.insert(slot, after);
         }
         let stays = |one: &Attribute, other: &Entity| {
             other.attribute(&one.name).is_some_and(|other| is_indexed_alike(one, other))
@@ -158,12 +168,10 @@ impl AttributeIndex {
         self.present.insert(slot);
         for instance in &attribute.instances {
             let value = &instance.value;
+            self.insert_kind(slot, value.kind);
             if has_targets(value.kind) {
                 self.targets.insert(slot, value);
-                continue;
-            }
-            self.other.insert(slot);
-            if value.kind == AttributeType::GeoProperty {
+            } else if value.kind == AttributeType::GeoProperty {
                 match mode {
                     Mode::Load => self.extents.load(slot, &value.json),
                     Mode::Change => self.extents.insert(slot, &value.json),
@@ -172,9 +180,20 @@ impl AttributeIndex {
         }
     }
 
+    fn insert_kind(&mut self, slot: u32, kind: AttributeType) {
+        if let Some((_, slots)) = self.kinds.iter_mut().find(|(known, _)| *known == kind) {
+            slots.insert(slot);
+        } else {
+            self.kinds.push((kind, RoaringBitmap::from_iter([slot])));
+        }
+    }
+
     fn remove(&mut self, slot: u32, attribute: &Attribute) {
         self.present.remove(slot);
-        self.other.remove(slot);
+        self.kinds.retain_mut(|(_, slots)| {
+            slots.remove(slot);
+            !slots.is_empty()
+        });
         for instance in &attribute.instances {
             let value = &instance.value;
             if has_targets(value.kind) {
@@ -183,6 +202,20 @@ impl AttributeIndex {
                 self.extents.remove(slot, &value.json);
             }
         }
+    }
+
+    /// The kinds that instances have, and where, in no order.
+    pub(crate) fn kinds(&self) -> impl Iterator<Item = (AttributeType, &RoaringBitmap)> {
+        self.kinds.iter().map(|(kind, slots)| (*kind, slots))
+    }
+
+    /// Slots with an instance that is no relationship.
+    pub(crate) fn without_targets(&self) -> RoaringBitmap {
+        let mut all = RoaringBitmap::new();
+        for (_, slots) in self.kinds().filter(|(kind, _)| !has_targets(*kind)) {
+            all |= slots;
+        }
+        all
     }
 }
 

@@ -11,25 +11,32 @@
 //! What this crate does not do: it does not decide what a query means (`Filter::matches` of
 //! `musubi_query` does), and it has no opinion on when the log may be truncated.
 
+mod answer;
 mod batch;
 mod codec;
 mod committer;
+mod cost;
 mod engine;
+mod expiries;
 mod folder;
 mod health;
 mod indexes;
 mod interner;
 mod log;
 mod metrics;
+mod neighbors;
 mod options;
 mod plan;
+mod pool;
 mod queue;
 mod records;
 mod recovery;
 mod relationships;
 mod rtree;
 mod scan;
+mod slots;
 mod store;
+mod summaries;
 mod table;
 mod tables;
 #[cfg(test)]

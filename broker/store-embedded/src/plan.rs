@@ -2,8 +2,10 @@
 
 use std::borrow::Cow;
 
-use musubi_model::NGSI_LD;
-use musubi_query::{AttributePath, Comparison, Filter, GeoQuery, Literal, Query, ScopeQuery};
+use musubi_model::{Entity, NGSI_LD};
+use musubi_query::{
+    AttributePath, Comparison, Filter, GeoQuery, LinkedEntities, Literal, Query, ScopeQuery,
+};
 use roaring::RoaringBitmap;
 
 use crate::indexes::AttributeIndex;
@@ -13,17 +15,35 @@ use crate::table::Table;
 /// asked of the entities.
 const SCOPE_COMPARISONS: usize = 4_096;
 
+/// The most moments at which entities expired that are gathered while planning, which takes less
+/// than a millisecond. Beyond, the entities are looked at.
+const EXPIRIES: usize = 8_192;
+
 /// What the indexes say of a filter.
+///
+/// They know entities as they are kept. An entity as of a moment has the same types and scopes, and
+/// of attributes and targets some of those; so its slot is among the slots here as well, but even
+/// where nothing is left to be asked of the others it has to be asked the whole filter.
 #[derive(Debug)]
 pub(crate) struct Plan<'t> {
     /// Every slot that satisfies the filter is here; none means that all of them may.
     slots: Option<Cow<'t, RoaringBitmap>>,
-    /// What has to be asked of the entities in these slots; none means that they all satisfy the
-    /// filter.
-    pub(crate) residue: Option<Filter>,
+    /// What has to be asked of the entities in these slots.
+    pub(crate) residue: Residue,
 }
 
-/// The same, of a part of a query.
+/// What is left of a filter.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Residue {
+    /// Nothing: the entities satisfy it.
+    Nothing,
+    /// These parts of a conjunction.
+    Parts(Vec<usize>),
+    /// All of it.
+    Whole,
+}
+
+/// What is known of a part of a filter.
 struct Estimate<'t> {
     slots: Option<Cow<'t, RoaringBitmap>>,
     is_exact: bool,
@@ -32,67 +52,48 @@ struct Estimate<'t> {
 impl<'t> Plan<'t> {
     /// Looks at the indexes.
     pub(crate) fn new(table: &'t Table, filter: &Filter) -> Self {
-        match filter {
-            Filter::Ids(ids) => {
-                let slots = ids.iter().filter_map(|id| table.slot_of(id)).collect();
-                Self::exact(Cow::Owned(slots))
+        let Filter::All(filters) = filter else {
+            let Estimate { slots, is_exact } = estimate(table, filter);
+            return Self {
+                slots,
+                residue: if is_exact { Residue::Nothing } else { Residue::Whole },
+            };
+        };
+        let mut left = Vec::new();
+        let parts = filters.iter().enumerate().map(|(index, filter)| {
+            let estimate = estimate(table, filter);
+            if !estimate.is_exact {
+                left.push(index);
             }
-            Filter::Type(selection) => {
-                let of_type = |name| Estimate::of(table.indexes.of_type(name));
-                let groups = selection.any_of.iter();
-                let groups = groups.map(|group| intersection(group.iter().map(of_type)));
-                Self::from_estimate(union(groups), filter)
-            }
-            Filter::HasAny(names) => {
-                let present = names.iter().map(|name| {
-                    Estimate::of(table.indexes.attribute(name).map(|index| &index.present))
-                });
-                Self::from_estimate(union(present), filter)
-            }
-            Filter::Query(query) => Self::from_estimate(of_query(table, query), filter),
-            Filter::Geo(query) => Self::from_estimate(of_geo_query(table, query), filter),
-            Filter::Scope(query) => Self::from_estimate(of_scope_query(table, query), filter),
-            Filter::IdPattern(_) => Self { slots: None, residue: Some(filter.clone()) },
-            Filter::All(filters) => Self::all(table, filters),
-            Filter::Any(filters) => {
-                let plans = filters.iter().map(|filter| Self::new(table, filter));
-                let estimates = plans.map(|plan| {
-                    let is_exact = plan.residue.is_none();
-                    Estimate { slots: plan.slots, is_exact }
-                });
-                Self::from_estimate(union(estimates), filter)
-            }
-        }
+            estimate
+        });
+        let slots = intersection(parts).slots;
+        let residue = if left.is_empty() { Residue::Nothing } else { Residue::Parts(left) };
+        Self { slots, residue }
     }
 
     /// The slots, in a table that this was planned for.
     pub(crate) fn slots(self, table: &'t Table) -> Cow<'t, RoaringBitmap> {
         self.slots.unwrap_or(Cow::Borrowed(table.live()))
     }
+}
 
-    fn exact(slots: Cow<'t, RoaringBitmap>) -> Self {
-        Self { slots: Some(slots), residue: None }
-    }
-
-    fn from_estimate(estimate: Estimate<'t>, filter: &Filter) -> Self {
-        let residue = (!estimate.is_exact).then(|| filter.clone());
-        Self { slots: estimate.slots, residue }
-    }
-
-    fn all(table: &'t Table, filters: &[Filter]) -> Self {
-        let mut residues = Vec::new();
-        let slots = intersection(filters.iter().map(|filter| {
-            let plan = Self::new(table, filter);
-            residues.extend(plan.residue);
-            Estimate { slots: plan.slots, is_exact: true }
-        }))
-        .slots;
-        let residue = match residues.len() {
-            0 => None,
-            1 => residues.pop(),
-            _ => Some(Filter::All(residues)),
-        };
-        Self { slots, residue }
+impl Residue {
+    /// Whether `entity` satisfies what is left of `filter`.
+    pub(crate) fn matches(
+        &self,
+        filter: &Filter,
+        entity: &Entity,
+        linked: &dyn LinkedEntities,
+    ) -> bool {
+        match (self, filter) {
+            (Self::Nothing, _) => true,
+            (Self::Parts(left), Filter::All(filters)) => left
+                .iter()
+                .filter_map(|index| filters.get(*index))
+                .all(|filter| filter.matches_among(entity, linked)),
+            (Self::Parts(_) | Self::Whole, filter) => filter.matches_among(entity, linked),
+        }
     }
 }
 
@@ -111,6 +112,35 @@ impl<'t> Estimate<'t> {
     /// Nothing is known.
     fn unknown() -> Self {
         Self { slots: None, is_exact: false }
+    }
+}
+
+fn estimate<'t>(table: &'t Table, filter: &Filter) -> Estimate<'t> {
+    match filter {
+        Filter::Ids(ids) => {
+            let slots = ids.iter().filter_map(|id| table.slot_of(id)).collect();
+            Estimate { slots: Some(Cow::Owned(slots)), is_exact: true }
+        }
+        Filter::Type(selection) => {
+            let of_type = |name| Estimate::of(table.indexes.of_type(name));
+            let groups = selection.any_of.iter();
+            union(groups.map(|group| intersection(group.iter().map(of_type))))
+        }
+        Filter::HasAny(names) => {
+            union(names.iter().map(|name| {
+                Estimate::of(table.indexes.attribute(name).map(|index| &index.present))
+            }))
+        }
+        Filter::Query(query) => of_query(table, query),
+        Filter::Geo(query) => of_geo_query(table, query),
+        Filter::Scope(query) => of_scope_query(table, query),
+        Filter::IdPattern(_) => Estimate::unknown(),
+        Filter::ExpiresBy(time) => match table.indexes.expiries.by(*time, EXPIRIES) {
+            Some(slots) => Estimate { slots: Some(Cow::Owned(slots)), is_exact: true },
+            None => Estimate::unknown(),
+        },
+        Filter::All(filters) => intersection(filters.iter().map(|part| estimate(table, part))),
+        Filter::Any(filters) => union(filters.iter().map(|part| estimate(table, part))),
     }
 }
 
@@ -187,14 +217,17 @@ fn is_time_of_entity(path: &AttributePath) -> bool {
     path.members.is_empty() && matches!(term, Some("createdAt" | "modifiedAt" | "expiresAt"))
 }
 
+/// The index of the attribute at which a path begins.
 fn index_of<'t>(table: &'t Table, path: &AttributePath) -> Option<&'t AttributeIndex> {
-    table.indexes.attribute(path.names.first()?)
+    let first = path.links.first().map(|link| &link.relationship);
+    table.indexes.attribute(first.or(path.names.first())?)
 }
 
-/// A value can only be where its attribute is.
+/// A value can only be where its attribute is, and one of a linked entity only where the
+/// relationship is that leads there.
 fn having<'t>(table: &'t Table, path: &AttributePath) -> Estimate<'t> {
     match index_of(table, path) {
-        _ if is_time_of_entity(path) => Estimate::unknown(),
+        _ if path.links.is_empty() && is_time_of_entity(path) => Estimate::unknown(),
         Some(index) => Estimate::some_of(Cow::Borrowed(&index.present)),
         None => Estimate::of(None),
     }
@@ -202,11 +235,14 @@ fn having<'t>(table: &'t Table, path: &AttributePath) -> Estimate<'t> {
 
 /// A relationship equals nothing but a text, and that only if it points there.
 fn equal<'t>(table: &'t Table, path: &AttributePath, literals: &[Literal]) -> Estimate<'t> {
-    let is_value = path.names.len() == 1 && path.members.is_empty() && !is_time_of_entity(path);
+    let is_value = path.links.is_empty()
+        && path.names.len() == 1
+        && path.members.is_empty()
+        && !is_time_of_entity(path);
     let Some(index) = index_of(table, path).filter(|_| is_value) else {
         return having(table, path);
     };
-    let mut slots = index.other.clone();
+    let mut slots = index.without_targets();
     for literal in literals {
         if let Literal::Text(text) = literal {
             index.targets.add_slots(text, &mut slots);

@@ -5,17 +5,12 @@ use std::collections::HashMap;
 use musubi_model::{AttributeType, Value};
 use roaring::RoaringBitmap;
 
+use crate::slots::Slots;
+
 /// The slots by the targets that they point at.
 #[derive(Debug, Default)]
 pub(crate) struct Targets {
     slots: HashMap<Box<str>, Slots>,
-}
-
-/// Most targets are pointed at by one entity, for which a bitmap would be too much.
-#[derive(Debug)]
-enum Slots {
-    One(u32),
-    Many(RoaringBitmap),
 }
 
 /// Whether the targets of such values are indexed.
@@ -27,18 +22,9 @@ impl Targets {
     pub(crate) fn insert(&mut self, slot: u32, value: &Value) {
         for uri in targets(value) {
             match self.slots.get_mut(uri.as_ref()) {
+                Some(slots) => slots.insert(slot),
                 None => {
                     self.slots.insert(uri, Slots::One(slot));
-                }
-                Some(Slots::Many(slots)) => {
-                    slots.insert(slot);
-                }
-                Some(Slots::One(known)) if *known == slot => {}
-                Some(one @ Slots::One(_)) => {
-                    let mut slots = RoaringBitmap::new();
-                    one.add_to(&mut slots);
-                    slots.insert(slot);
-                    *one = Slots::Many(slots);
                 }
             }
         }
@@ -46,14 +32,7 @@ impl Targets {
 
     pub(crate) fn remove(&mut self, slot: u32, value: &Value) {
         for uri in targets(value) {
-            let is_empty = match self.slots.get_mut(&uri) {
-                None => false,
-                Some(Slots::One(known)) => *known == slot,
-                Some(Slots::Many(slots)) => {
-                    slots.remove(slot);
-                    slots.is_empty()
-                }
-            };
+            let is_empty = self.slots.get_mut(&uri).is_some_and(|slots| slots.remove(slot));
             if is_empty {
                 self.slots.remove(&uri);
             }
@@ -64,17 +43,6 @@ impl Targets {
     pub(crate) fn add_slots(&self, target: &str, slots: &mut RoaringBitmap) {
         if let Some(found) = self.slots.get(target) {
             found.add_to(slots);
-        }
-    }
-}
-
-impl Slots {
-    fn add_to(&self, slots: &mut RoaringBitmap) {
-        match self {
-            Self::One(slot) => {
-                slots.insert(*slot);
-            }
-            Self::Many(many) => *slots |= many,
         }
     }
 }

@@ -1,18 +1,21 @@
 //! Answering a query from a table: at once where the indexes suffice, in slices where entities have
 //! to be looked at.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 use std::time::Duration;
 
-use musubi_model::Position;
+use musubi_model::{EntityId, Position, Timestamp};
 use musubi_query::{EntityQuery, Filter, Start};
 use musubi_store::{Found, Page, StoreError};
 use parking_lot::RwLock;
 use roaring::RoaringBitmap;
-use tokio::sync::Semaphore;
 use tokio::time::Instant;
 
-use crate::plan::Plan;
+use crate::answer::Answer;
+use crate::cost::{Cost, Meter, is_little};
+use crate::neighbors::Neighbors;
+use crate::plan::{Plan, Residue};
 use crate::table::{Table, Version};
 
 /// The most entities whose pointers are taken under one lock.
@@ -24,24 +27,32 @@ const INLINE: usize = 2_048;
 /// The longest that the caller's thread looks at them.
 const INLINE_TIME: Duration = Duration::from_millis(1);
 
-/// Entities that are looked at between two looks at the clock.
-const TICK: usize = 32;
+/// The most entities with something expired that are looked at under the lock, so that the indexes
+/// may answer for all others.
+const EXPIRED: usize = 256;
+
+/// The most moments at which these expired.
+const MOMENTS: usize = 2_048;
 
 /// The first step towards an answer.
 #[derive(Debug)]
-pub(crate) enum Step {
+pub(crate) enum Step<'q> {
     /// This is it.
     Done(Page),
     /// These entities have to be looked at.
-    Look(Box<Scan>),
+    Look(Box<Scan<'q>>),
 }
 
 /// Entities to be looked at.
 #[derive(Debug)]
-pub(crate) struct Scan {
-    /// What is to be asked of them, and the whole question.
-    residue: Filter,
-    filter: Filter,
+pub(crate) struct Scan<'q> {
+    query: Cow<'q, EntityQuery>,
+    /// What is to be asked of entities of which nothing has expired; the others are asked the
+    /// whole filter.
+    residue: Residue,
+    /// The moment of the query, if anything in the table has expired by then.
+    expired_by: Option<Timestamp>,
+    cost: Cost,
     /// The slots after the slice.
     rest: RoaringBitmap,
     slice: std::vec::IntoIter<Found>,
@@ -51,44 +62,22 @@ pub(crate) struct Scan {
     answer: Answer,
 }
 
-/// What was found so far.
-#[derive(Debug)]
-struct Answer {
-    start: Start,
-    limit: usize,
-    count: bool,
-    matching: usize,
-    page: Page,
-}
-
-/// The entities of some ids, found without any index but that of the ids.
-pub(crate) fn look_up(table: &Table, query: &EntityQuery) -> Option<Page> {
-    let Filter::Ids(ids) = &query.filter else { return None };
-    let mut answer = Answer::new(query);
-    if let [id] = ids.as_slice() {
-        if let Some(found) = table.get(id) {
-            answer.take(found);
-        }
-        return Some(answer.end());
-    }
-    let mut slots: Vec<u32> = ids.iter().filter_map(|id| table.slot_of(id)).collect();
-    slots.sort_unstable();
-    slots.dedup();
-    for found in slots.into_iter().filter_map(|slot| table.at(slot)) {
-        answer.take(found);
-    }
-    Some(answer.end())
-}
-
 /// Begins to answer a query.
-pub(crate) fn begin(table: &Table, query: &EntityQuery) -> Step {
-    let mut plan = Plan::new(table, &query.filter);
-    let residue = plan.residue.take();
-    let slots = plan.slots(table);
-    if residue.is_none() && query.limit <= SLICE {
-        return Step::Done(page(table, &slots, query));
+pub(crate) fn begin<'q>(table: &Table, query: &'q EntityQuery) -> Step<'q> {
+    let expired_by = query.at.filter(|at| table.indexes.expiries.any_by(*at));
+    if let Some(page) = look_up(table, query, expired_by) {
+        return Step::Done(page);
     }
-    let answer = Answer::new(query);
+    let mut plan = Plan::new(table, &query.filter);
+    let residue = std::mem::replace(&mut plan.residue, Residue::Nothing);
+    let mut slots = plan.slots(table);
+    if residue == Residue::Nothing
+        && query.limit <= SLICE
+        && (query.limit == 0 || query.order.is_creation())
+        && expired_by.is_none_or(|at| leave_out_expired(table, query, at, &mut slots))
+    {
+        return Step::Done(page(table, &slots, query, expired_by));
+    }
     let mut rest =
         if count(&slots) > SLICE { slots.clone().into_owned() } else { RoaringBitmap::new() };
     let first = match query.start {
@@ -100,18 +89,103 @@ pub(crate) fn begin(table: &Table, query: &EntityQuery) -> Step {
         rest.remove_range(..=last);
     }
     Step::Look(Box::new(Scan {
-        residue: residue.unwrap_or(Filter::All(Vec::new())),
-        filter: query.filter.clone(),
+        query: Cow::Borrowed(query),
+        residue,
+        expired_by,
+        cost: Cost::of(query),
         rest,
         last: slice.last().map_or(Position(0), |found| found.position),
         slice: slice.into_iter(),
         version: table.version(),
-        answer,
+        answer: Answer::new(query),
     }))
 }
 
+/// The entities of some ids, found without any index but that of the ids.
+fn look_up(table: &Table, query: &EntityQuery, expired_by: Option<Timestamp>) -> Option<Page> {
+    let (ids, others) = ids_of(&query.filter)?;
+    let alive = |slot| {
+        let found = as_of(table.at(slot)?, expired_by)?;
+        others.iter().all(|filter| filter.matches(&found.entity)).then_some(found)
+    };
+    let mut answer = Answer::new(query);
+    if let [id] = ids {
+        if let Some(found) = table.slot_of(id).and_then(alive) {
+            answer.take(found, &query.order);
+        }
+        return Some(answer.end(&query.order));
+    }
+    if ids.len() > SLICE || !query.order.is_creation() {
+        return None;
+    }
+    let mut slots: Vec<u32> = ids.iter().filter_map(|id| table.slot_of(id)).collect();
+    slots.sort_unstable();
+    slots.dedup();
+    for found in slots.into_iter().filter_map(alive) {
+        answer.take(found, &query.order);
+    }
+    Some(answer.end(&query.order))
+}
+
+/// The ids that a filter asks for, and what else it asks, if that is little.
+fn ids_of(filter: &Filter) -> Option<(&[EntityId], &[Filter])> {
+    match filter {
+        Filter::Ids(ids) => Some((ids, &[])),
+        Filter::All(filters) => match filters.split_first() {
+            Some((Filter::Ids(ids), others)) if is_little(others, ids.len()) => Some((ids, others)),
+            _ => None,
+        },
+        Filter::IdPattern(_)
+        | Filter::Type(_)
+        | Filter::HasAny(_)
+        | Filter::Query(_)
+        | Filter::Geo(_)
+        | Filter::Scope(_)
+        | Filter::ExpiresBy(_)
+        | Filter::Any(_) => None,
+    }
+}
+
+/// An entity as of a moment, if it is still there.
+fn as_of(found: &Found, expired_by: Option<Timestamp>) -> Option<Found> {
+    match expired_by {
+        None => Some(found.clone()),
+        Some(at) => Some(Found { entity: found.entity.alive_at(at)?, ..*found }),
+    }
+}
+
+/// Takes out of the slots those that satisfy the filter only by what has expired. Gives up if these
+/// are too many to look at, and changes nothing.
+fn leave_out_expired(
+    table: &Table,
+    query: &EntityQuery,
+    at: Timestamp,
+    slots: &mut Cow<'_, RoaringBitmap>,
+) -> bool {
+    let Some(mut expired) = table.indexes.expiries.by(at, MOMENTS) else { return false };
+    expired &= &**slots;
+    if count(&expired) > EXPIRED || !is_little(std::slice::from_ref(&query.filter), count(&expired))
+    {
+        return false;
+    }
+    let is_there = |slot| {
+        let found = table.at(slot).and_then(|found| found.entity.alive_at(at));
+        found.is_some_and(|entity| query.filter.matches(&entity))
+    };
+    let gone: RoaringBitmap = expired.iter().filter(|slot| !is_there(*slot)).collect();
+    if !gone.is_empty() {
+        *slots.to_mut() -= gone;
+    }
+    true
+}
+
 /// A page of slots that all match.
-fn page(table: &Table, slots: &RoaringBitmap, query: &EntityQuery) -> Page {
+fn page(
+    table: &Table,
+    slots: &RoaringBitmap,
+    query: &EntityQuery,
+    expired_by: Option<Timestamp>,
+) -> Page {
     let total = query.count.then(|| slots.len());
     let first = match query.start {
         Start::Offset(offset) => u32::try_from(offset).ok().and_then(|nth| slots.select(nth)),
@@ -120,8 +194,9 @@ fn page(table: &Table, slots: &RoaringBitmap, query: &EntityQuery) -> Page {
     let Some(first) = first else { return Page { total, ..Page::default() } };
     let mut matching = slots.iter();
     matching.advance_to(first);
-    let mut items = Vec::with_capacity(query.limit.min(SLICE));
-    items.extend(matching.by_ref().take(query.limit).filter_map(|slot| table.at(slot).cloned()));
+    let mut items = Vec::with_capacity(query.limit.min(count(slots)));
+    let found = matching.by_ref().take(query.limit).filter_map(|slot| table.at(slot));
+    items.extend(found.filter_map(|found| as_of(found, expired_by)));
     Page { items, total, more: matching.next().is_some() }
 }
 
@@ -142,14 +217,20 @@ fn slice(table: &Table, slots: &RoaringBitmap, first: u32) -> (Vec<Found>, u32) 
     (slice, next)
 }
 
-impl Scan {
+impl Scan<'_> {
+    /// The same, with a query of its own.
+    pub(crate) fn into_owned(self: Box<Self>) -> Box<Scan<'static>> {
+        let query = Cow::Owned(self.query.into_owned());
+        Box::new(Scan { query, ..*self })
+    }
+
     /// Looks at the entities on the caller's thread, if that is short work. Gives itself back if it
     /// is not.
     pub(crate) fn run_inline(self: Box<Self>, table: &RwLock<Table>) -> Result<Page, Box<Self>> {
         if self.slice.len() + count(&self.rest) > INLINE {
             return Err(self);
         }
-        self.run_until(table, Instant::now() + INLINE_TIME)
+        self.run_until(table, Meter::inline(Instant::now() + INLINE_TIME))
     }
 
     /// Looks at the entities, for so long at most.
@@ -158,42 +239,60 @@ impl Scan {
         table: &RwLock<Table>,
         limit: Duration,
     ) -> Result<Page, StoreError> {
-        self.run_until(table, Instant::now() + limit).map_err(|_| {
+        self.run_until(table, Meter::pooled(Instant::now() + limit)).map_err(|_| {
             StoreError::TooComplex(u64::try_from(limit.as_millis()).unwrap_or(u64::MAX))
         })
     }
 
-    /// Looks at the entities, slice by slice. Gives itself back when the time is up.
+    /// Looks at the entities, slice by slice. Gives itself back when the time is up, or the room.
     fn run_until(
         mut self: Box<Self>,
         table: &RwLock<Table>,
-        deadline: Instant,
+        mut meter: Meter,
     ) -> Result<Page, Box<Self>> {
+        let neighbors = Neighbors { table, at: self.query.at };
         loop {
-            while !self.slice.as_slice().is_empty() {
-                for found in self.slice.by_ref().take(TICK) {
-                    if self.residue.matches(&found.entity) && !self.answer.take(&found) {
-                        return Ok(self.answer.end());
-                    }
+            while let Some(next) = self.slice.as_slice().first() {
+                if !meter.allows(self.cost.for_entity(&next.entity)) {
+                    return Err(self);
                 }
-                if Instant::now() >= deadline {
+                let Some(found) = self.slice.next() else { break };
+                if let Some(found) = self.examined(found, neighbors)
+                    && !self.answer.take(found, &self.query.order)
+                {
+                    return Ok(self.answer.end(&self.query.order));
+                }
+                if self.answer.is_too_large() {
                     return Err(self);
                 }
             }
             if self.rest.is_empty() {
-                return Ok(self.answer.end());
+                return Ok(self.answer.end(&self.query.order));
             }
             self.advance(&table.read());
         }
+    }
+
+    /// The entity as the query sees it, if it matches.
+    fn examined(&self, found: Found, neighbors: Neighbors<'_>) -> Option<Found> {
+        let filter = &self.query.filter;
+        let Some(at) = self.expired_by else {
+            return self.residue.matches(filter, &found.entity, &neighbors).then_some(found);
+        };
+        let alive = found.entity.alive_at(at)?;
+        let is_whole = Arc::ptr_eq(&alive, &found.entity);
+        let residue = if is_whole { &self.residue } else { &Residue::Whole };
+        residue.matches(filter, &alive, &neighbors).then_some(Found { entity: alive, ..found })
     }
 
     /// Takes the next slice. If the table has changed since the indexes were asked, what they said
     /// may not hold any more for what is there now, so the whole question is asked.
     fn advance(&mut self, table: &Table) {
         if table.version() != self.version {
-            self.residue = self.filter.clone();
+            self.residue = Residue::Whole;
+            self.expired_by = self.query.at.filter(|at| table.indexes.expiries.any_by(*at));
             if table.version().epoch != self.version.epoch {
-                self.rest = Plan::new(table, &self.filter).slots(table).into_owned();
+                self.rest = Plan::new(table, &self.query.filter).slots(table).into_owned();
                 self.rest.remove_range(..table.slot_after(self.last));
             }
             self.version = table.version();
@@ -202,66 +301,5 @@ impl Scan {
         self.rest.remove_range(..next);
         self.last = slice.last().map_or(self.last, |found| found.position);
         self.slice = slice.into_iter();
-    }
-}
-
-impl Answer {
-    fn new(query: &EntityQuery) -> Self {
-        let EntityQuery { start, limit, count, .. } = *query;
-        Self { start, limit, count, matching: 0, page: Page::default() }
-    }
-
-    /// Takes an entity that matches. False if no further one is needed.
-    fn take(&mut self, found: &Found) -> bool {
-        self.matching += 1;
-        let is_before = match self.start {
-            Start::Offset(offset) => self.matching <= offset,
-            Start::After(position) => found.position <= position,
-        };
-        if is_before {
-            return true;
-        }
-        if self.page.items.len() < self.limit {
-            self.page.items.push(found.clone());
-            return true;
-        }
-        self.page.more = true;
-        self.count
-    }
-
-    fn end(mut self) -> Page {
-        if self.count {
-            self.page.total = Some(u64::try_from(self.matching).unwrap_or(u64::MAX));
-        }
-        self.page
-    }
-}
-
-/// The threads for what takes long: few at a time, beside those of the runtime.
-#[derive(Clone, Debug)]
-pub(crate) struct ScanPool {
-    permits: Arc<Semaphore>,
-}
-
-impl ScanPool {
-    pub(crate) fn new(threads: usize) -> Self {
-        Self { permits: Arc::new(Semaphore::new(threads.max(1))) }
-    }
-
-    /// Runs something there. A caller that goes away does not end it, but its own limit does.
-    pub(crate) async fn run<T: Send + 'static>(
-        &self,
-        doing: &'static str,
-        work: impl FnOnce() -> Result<T, StoreError> + Send + 'static,
-    ) -> Result<T, StoreError> {
-        let failed = |source| StoreError::Failed { doing, source };
-        let permit = self.permits.clone().acquire_owned().await;
-        let permit = permit.map_err(|error| failed(error.into()))?;
-        let done = tokio::task::spawn_blocking(move || {
-            let result = work();
-            drop(permit);
-            result
-        });
-        done.await.map_err(|error| failed(error.into()))?
     }
 }

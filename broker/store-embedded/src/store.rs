@@ -5,10 +5,11 @@ use std::thread::JoinHandle;
 
 use futures_util::FutureExt;
 use futures_util::future::{BoxFuture, ready};
-use musubi_model::{Sequence, Tenant};
+use musubi_model::{Sequence, Tenant, TypeName};
 use musubi_query::EntityQuery;
 use musubi_store::{
-    Change, Group, Outcome, Page, Record, RecordQuery, Store, StoreError, TypeSummary,
+    AttributeSummary, Change, Group, Outcome, Page, Record, RecordQuery, Store, StoreError,
+    TypeSummary,
 };
 use parking_lot::{Mutex, RwLock};
 use tokio::sync::{oneshot, watch};
@@ -22,14 +23,13 @@ use crate::interner::Interner;
 use crate::log::RecentChanges;
 use crate::metrics::Metrics;
 use crate::options::EmbeddedOptions;
+use crate::pool::ScanPool;
 use crate::queue::{CommitRequest, Queue, Request};
 use crate::records::Records;
 use crate::recovery;
-use crate::scan::{self, ScanPool, Step};
+use crate::scan::{self, Step};
+use crate::summaries;
 use crate::tables::{SharedTable, Tables};
-
-/// The work, types times attributes, that a list of types does on the caller's thread.
-const INLINE_TYPES: usize = 16_384;
 
 /// What is in memory: all that readers look at.
 #[derive(Debug)]
@@ -245,20 +245,18 @@ impl Store for EmbeddedStore {
             return ready(Ok(Page { total: query.count.then_some(0), ..Page::default() })).boxed();
         };
         let limit = self.shared.options.query_time_limit;
-        let step = {
-            let table = table.read();
-            match scan::look_up(&table, query) {
-                Some(page) => Step::Done(page),
-                None => scan::begin(&table, query),
-            }
-        };
+        // The lock is let go before anything is looked at.
+        let step = scan::begin(&table.read(), query);
         let scan = match step {
             Step::Done(page) => return ready(Ok(page)).boxed(),
             Step::Look(scan) => scan,
         };
         match scan.run_inline(&table) {
             Ok(page) => ready(Ok(page)).boxed(),
-            Err(scan) => self.pool.run("scanning", move || scan.run(&table, limit)).boxed(),
+            Err(scan) => {
+                let scan = scan.into_owned();
+                self.pool.run("scanning", move || scan.run(&table, limit)).boxed()
+            }
         }
     }
 
@@ -267,21 +265,26 @@ impl Store for EmbeddedStore {
         tenant: &'a Tenant,
     ) -> BoxFuture<'a, Result<Vec<TypeSummary>, StoreError>> {
         let Some(table) = self.table(tenant) else { return ready(Ok(Vec::new())).boxed() };
-        let (mut names, work) = {
-            let table = table.read();
-            let names: Vec<_> = table.indexes.types().cloned().collect();
-            let work = names.len().saturating_mul(table.indexes.attributes().count());
-            (names, work)
-        };
-        names.sort_unstable();
-        // One lock per type: there may be many.
-        let summarize = move || {
-            Ok(names.iter().filter_map(|name| table.read().summary(name)).collect::<Vec<_>>())
-        };
-        if work <= INLINE_TYPES {
-            return ready(summarize()).boxed();
+        let limit = self.shared.options.query_time_limit;
+        if summaries::is_little(&table) {
+            return ready(summaries::types(&table, limit)).boxed();
         }
-        self.pool.run("listing types", summarize).boxed()
+        self.pool.run("listing types", move || summaries::types(&table, limit)).boxed()
+    }
+
+    fn attributes<'a>(
+        &'a self,
+        tenant: &'a Tenant,
+        of_type: Option<&'a TypeName>,
+    ) -> BoxFuture<'a, Result<Vec<AttributeSummary>, StoreError>> {
+        let Some(table) = self.table(tenant) else { return ready(Ok(Vec::new())).boxed() };
+        let limit = self.shared.options.query_time_limit;
+        if summaries::is_little(&table) {
+            return ready(summaries::attributes(&table, of_type, limit)).boxed();
+        }
+        let of_type = of_type.cloned();
+        let summarize = move || summaries::attributes(&table, of_type.as_ref(), limit);
+        self.pool.run("listing attributes", summarize).boxed()
     }
 
     fn changes(

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 
 use musubi_model::{EntityId, Position};
-use musubi_store::{Found, TypeSummary};
+use musubi_store::Found;
 use roaring::RoaringBitmap;
 
 use crate::indexes::Indexes;
@@ -168,16 +168,6 @@ impl Table {
             self.live.iter().filter_map(|slot| self.at(slot).cloned()).collect();
         let version = Version { epoch: self.version.epoch + 1, writes: self.version.writes + 1 };
         *self = Self { version, ..Self::load(entities) };
-    }
-
-    /// What there is of one type; none if there is nothing.
-    pub(crate) fn summary(&self, name: &musubi_model::TypeName) -> Option<TypeSummary> {
-        let slots = self.indexes.of_type(name)?;
-        let present =
-            self.indexes.attributes().filter(|(_, index)| !index.present.is_disjoint(slots));
-        let mut attributes: Vec<_> = present.map(|(name, _)| name.clone()).collect();
-        attributes.sort_unstable();
-        Some(TypeSummary { name: name.clone(), entities: slots.len(), attributes })
     }
 }
 

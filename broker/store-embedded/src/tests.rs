@@ -9,7 +9,10 @@ use std::time::Duration;
 
 use futures_util::FutureExt;
 use futures_util::future::join_all;
-use musubi_model::{Entity, EntityId, Revision, Sequence, Tenant, Timestamp};
+use musubi_model::{
+    Attribute, AttributeType, Entity, EntityId, Instance, Json, Revision, Sequence, Tenant,
+    Timestamp, Value,
+};
 use musubi_query::{EntityQuery, Filter, Query, Start};
 use musubi_store::{
     Expect, Group, Outcome, Page, RecordKey, RecordKind, RecordQuery, RecordWrite, Store,
@@ -86,7 +89,13 @@ async fn commit(
 }
 
 async fn select(store: &EmbeddedStore, filter: Filter, limit: usize) -> Result<Page, StoreError> {
-    let query = EntityQuery { filter, start: Start::Offset(0), limit, count: true };
+    let query = EntityQuery {
+        filter,
+        start: Start::Offset(0),
+        limit,
+        count: true,
+        ..EntityQuery::default()
+    };
     store.select(&Tenant::default(), &query).await
 }
 
@@ -307,6 +316,44 @@ async fn a_scan_over_its_time_is_refused() {
     let refused = select(&store, pattern, 10).await.unwrap_err();
     assert!(matches!(refused, StoreError::TooComplex(0)), "{refused:?}");
     assert_eq!(count(&store).await, 3_000, "what the indexes answer takes no time");
+}
+
+#[tokio::test]
+async fn a_summary_over_its_time_is_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    let options =
+        EmbeddedOptions { query_time_limit: Duration::ZERO, ..EmbeddedOptions::new(folder.path()) };
+    let store = EmbeddedStore::open(options).unwrap();
+    let of_its_own = |number| {
+        let mut write = put(number);
+        let entity = Arc::make_mut(write.state.as_mut().unwrap());
+        entity.types = vec![format!("urn:x:Type{number}").parse().unwrap()];
+        let attribute = entity_attribute(&format!("urn:x:attribute{number}"));
+        entity.attributes.push(attribute);
+        write
+    };
+    commit(&store, (0..100).map(of_its_own).collect(), vec![]).await.unwrap();
+    let tenant = Tenant::default();
+    let refused = store.types(&tenant).await.unwrap_err();
+    assert!(matches!(refused, StoreError::TooComplex(0)), "{refused:?}");
+    let refused = store.attributes(&tenant, None).await.unwrap_err();
+    assert!(matches!(refused, StoreError::TooComplex(0)), "{refused:?}");
+}
+
+fn entity_attribute(name: &str) -> Attribute {
+    let value = Value { kind: AttributeType::Property, json: Json::from("1") };
+    let time = Timestamp::default();
+    Attribute {
+        name: name.parse().unwrap(),
+        instances: std::iter::once(Instance {
+            value,
+            observed_at: None,
+            created_at: time,
+            modified_at: time,
+            qualifiers: None,
+        })
+        .collect(),
+    }
 }
 
 #[tokio::test]

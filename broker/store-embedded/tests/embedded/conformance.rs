@@ -119,5 +119,7 @@ async fn it_passes_the_suite_with_a_log_on_the_disk_alone() {
         recent_changes: 5,
         ..EmbeddedOptions::new(path)
     });
-    check(&subject, Plan { seed: 2_000, cases: 12, ..Plan::default() }).await.unwrap();
+    check(&subject, Plan { seed: 2_000, cases: 12, population: 1_500, ..Plan::default() })
+        .await
+        .unwrap();
 }

@@ -3,6 +3,8 @@
 #[cfg(test)]
 mod conformance;
 #[cfg(test)]
+mod expiry;
+#[cfg(test)]
 mod full_disk;
 #[cfg(test)]
 mod kill;

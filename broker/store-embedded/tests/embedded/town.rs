@@ -92,6 +92,7 @@ pub(crate) async fn find(store: &impl Store, name: &str) -> Option<Found> {
         start: Start::Offset(0),
         limit: 1,
         count: false,
+        ..EntityQuery::default()
     };
     store.select(&tenant(), &query).await.unwrap().items.pop()
 }
@@ -102,6 +103,7 @@ pub(crate) async fn all(store: &impl Store) -> Vec<Found> {
         start: Start::Offset(0),
         limit: usize::MAX,
         count: false,
+        ..EntityQuery::default()
     };
     store.select(&tenant(), &query).await.unwrap().items
 }
