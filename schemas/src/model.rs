@@ -1,28 +1,70 @@
-//! The data models, and what is wrong with an entity that should follow one.
+//! The project's own data models, and what is wrong with an entity that should follow one.
 
+use std::borrow::Cow;
 use std::collections::{BTreeMap, HashMap};
+use std::sync::{Arc, LazyLock};
 
-use jsonschema::Validator;
+use jsonschema::{Draft, Registry};
 use musubi_model::EntityFragment;
 use serde_json::Value;
 
-use crate::simplify::simplified;
+use crate::simplify::{ShortNames, simplified};
+use crate::{InvalidSchema, Schema};
 
-const BUILT_IN: [(&str, &str); 3] = [
-    ("BikeHireDockingStation", include_str!("../models/BikeHireDockingStation.json")),
-    ("EvacuationShelter", include_str!("../models/EvacuationShelter.json")),
-    ("WeatherObserved", include_str!("../models/WeatherObserved.json")),
+/// A data model as it stands in the files: its name, its schema, and an entity that follows it.
+struct Model {
+    name: &'static str,
+    schema: &'static str,
+    example: &'static str,
+}
+
+macro_rules! models {
+    ($($name:literal),* $(,)?) => {
+        [$(Model {
+            name: $name,
+            schema: include_str!(concat!("../models/", $name, ".json")),
+            example: include_str!(concat!("../examples/", $name, ".json")),
+        }),*]
+    };
+}
+
+static BUILT_IN: [Model; 13] = models![
+    "AirQualityObserved",
+    "Alert",
+    "BikeHireDockingStation",
+    "CrowdFlowObserved",
+    "Device",
+    "EvacuationShelter",
+    "Event",
+    "FloodMonitoring",
+    "OffStreetParking",
+    "PointOfInterest",
+    "PublicTransportStop",
+    "Vehicle",
+    "WeatherObserved",
 ];
 
-/// Terms of the models that the core context defines. Nothing can define them anew, so our own
-/// context leaves them out.
-const CORE: [&str; 2] = ["location", "status"];
+/// Terms of the models that the core context defines, and their names. Nothing can define them
+/// anew, so our own context leaves them out.
+const CORE: [(&str, &str); 3] = [
+    ("location", "https://uri.etsi.org/ngsi-ld/location"),
+    ("status", "https://uri.etsi.org/ngsi-ld/status"),
+    ("description", "http://purl.org/dc/terms/description"),
+];
 
-/// A set of data models, compiled.
+static MODELS: LazyLock<Result<Arc<Inner>, InvalidSchema>> = LazyLock::new(Inner::load);
+static DOCUMENTS: LazyLock<Result<Vec<(String, Value)>, InvalidSchema>> = LazyLock::new(documents);
+static LIBRARY: LazyLock<Result<Registry<'static>, InvalidSchema>> = LazyLock::new(make_library);
+
+/// The data models that come with Musubi, compiled. Cloning is cheap.
+#[derive(Clone, Debug)]
+pub struct Schemas(Arc<Inner>);
+
 #[derive(Debug)]
-pub struct Schemas {
+struct Inner {
+    /// From expanded names to terms.
     terms: HashMap<String, String>,
-    models: BTreeMap<String, Validator>,
+    models: BTreeMap<&'static str, (Schema, &'static str)>,
 }
 
 /// What is wrong with one attribute.
@@ -34,16 +76,6 @@ pub struct SchemaProblem {
     pub reason: String,
 }
 
-/// Why a schema cannot be used.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("the schema {name} cannot be used: {reason}")]
-pub struct InvalidSchema {
-    /// The model's name.
-    pub name: String,
-    /// What is wrong.
-    pub reason: String,
-}
-
 impl Schemas {
     /// The models that come with Musubi, under the names of their entity types.
     ///
@@ -51,62 +83,110 @@ impl Schemas {
     ///
     /// [`InvalidSchema`] if a file of the program itself is broken, which a test rules out.
     pub fn built_in() -> Result<Self, InvalidSchema> {
-        let refuse = |name: &str, reason: String| InvalidSchema { name: name.to_owned(), reason };
-        let context: Value = serde_json::from_str(crate::CONTEXT)
-            .map_err(|error| refuse("context.jsonld", error.to_string()))?;
+        MODELS.clone().map(Self)
+    }
+
+    /// The names of the models, sorted.
+    pub fn names(&self) -> impl Iterator<Item = &str> {
+        self.0.models.keys().copied()
+    }
+
+    /// The schema of the model of this name.
+    pub fn schema(&self, model: &str) -> Option<&Schema> {
+        self.0.models.get(model).map(|(schema, _)| schema)
+    }
+
+    /// An invented entity that follows the model of this name: normalized NGSI-LD, as JSON text,
+    /// to be read in [`CONTEXT`](crate::CONTEXT).
+    pub fn example(&self, model: &str) -> Option<&'static str> {
+        self.0.models.get(model).map(|(_, example)| *example)
+    }
+
+    /// The short name of a type or attribute in the project's context; the name itself if it has
+    /// none there.
+    pub fn term<'a>(&'a self, iri: &'a str) -> &'a str {
+        self.0.terms.get(iri).map_or(iri, String::as_str)
+    }
+
+    /// What is wrong with what `fragment` says, measured by the model of that name. Empty if
+    /// nothing is, or if there is no such model. What the fragment leaves out is not missed: an
+    /// update need not carry everything.
+    pub fn check(&self, model: &str, fragment: &EntityFragment) -> Vec<SchemaProblem> {
+        let Some(schema) = self.schema(model) else { return Vec::new() };
+        let document = simplified(fragment, self);
+        if schema.accepts(&document) {
+            return Vec::new();
+        }
+        schema
+            .violations(&document)
+            .filter(|violation| !violation.is_missing)
+            .map(|violation| SchemaProblem {
+                attribute: violation.attribute.unwrap_or_else(|| "/".to_owned()),
+                reason: violation.reason,
+            })
+            .collect()
+    }
+}
+
+impl ShortNames for Schemas {
+    fn short<'n>(&'n self, name: &'n str) -> Cow<'n, str> {
+        Cow::Borrowed(self.term(name))
+    }
+}
+
+impl Inner {
+    fn load() -> Result<Arc<Self>, InvalidSchema> {
+        let context: Value = parse("context.jsonld", crate::CONTEXT)?;
         let terms = context
             .get("@context")
             .and_then(Value::as_object)
             .into_iter()
             .flatten()
             .filter_map(|(term, iri)| Some((iri.as_str()?.to_owned(), term.clone())))
-            .chain(
-                CORE.map(|term| (format!("https://uri.etsi.org/ngsi-ld/{term}"), term.to_owned())),
-            )
+            .chain(CORE.map(|(term, iri)| (iri.to_owned(), term.to_owned())))
             .collect();
         let mut models = BTreeMap::new();
-        for (name, text) in BUILT_IN {
-            let mut schema: Value =
-                serde_json::from_str(text).map_err(|error| refuse(name, error.to_string()))?;
-            // Fragments are checked, not whole entities, so nothing is required.
-            if let Some(members) = schema.as_object_mut() {
-                members.remove("required");
-            }
-            let validator = jsonschema::validator_for(&schema)
-                .map_err(|error| refuse(name, error.to_string()))?;
-            models.insert(name.to_owned(), validator);
+        for model in &BUILT_IN {
+            let schema = Schema::compile(parse(model.name, model.schema)?)
+                .map_err(|error| within(model.name, &error))?;
+            models.insert(model.name, (schema, model.example));
         }
-        Ok(Self { terms, models })
+        Ok(Arc::new(Self { terms, models }))
     }
+}
 
-    /// The names of the models, sorted.
-    pub fn names(&self) -> impl Iterator<Item = &str> {
-        self.models.keys().map(String::as_str)
-    }
+/// What every schema may refer to: the project's models, by their `$id`.
+pub(crate) fn library() -> Result<&'static Registry<'static>, InvalidSchema> {
+    LIBRARY.as_ref().map_err(Clone::clone)
+}
 
-    /// The short name of a type or attribute in the project's context; the name itself if it has
-    /// none there.
-    pub fn term<'a>(&'a self, iri: &'a str) -> &'a str {
-        self.terms.get(iri).map_or(iri, String::as_str)
-    }
+fn make_library() -> Result<Registry<'static>, InvalidSchema> {
+    let documents = DOCUMENTS.as_ref().map_err(Clone::clone)?;
+    let resources = documents
+        .iter()
+        .map(|(id, document)| (id.as_str(), Draft::Draft202012.create_resource_ref(document)));
+    Registry::new()
+        .draft(Draft::Draft202012)
+        .extend(resources)
+        .and_then(referencing::RegistryBuilder::prepare)
+        .map_err(|error| InvalidSchema::new("", error.to_string()))
+}
 
-    /// What is wrong with what `fragment` says, measured by the model of that name. Empty if
-    /// nothing is, or if there is no such model.
-    pub fn check(&self, model: &str, fragment: &EntityFragment) -> Vec<SchemaProblem> {
-        let Some(validator) = self.models.get(model) else { return Vec::new() };
-        let document = simplified(fragment, &|iri| self.term(iri).to_owned());
-        validator
-            .iter_errors(&document)
-            .map(|error| {
-                let path = error.instance_path().to_string();
-                let attribute = path.split('/').nth(1).filter(|name| !name.is_empty());
-                SchemaProblem {
-                    attribute: attribute.unwrap_or("/").to_owned(),
-                    reason: error.to_string(),
-                }
-            })
-            .collect()
-    }
+fn documents() -> Result<Vec<(String, Value)>, InvalidSchema> {
+    let document = |model: &Model| {
+        let document = parse(model.name, model.schema)?;
+        let id = document.get("$id").and_then(Value::as_str).unwrap_or_default().to_owned();
+        Ok((id, document))
+    };
+    BUILT_IN.iter().map(document).collect()
+}
+
+fn parse(name: &str, text: &str) -> Result<Value, InvalidSchema> {
+    serde_json::from_str(text).map_err(|error| InvalidSchema::new(name, error.to_string()))
+}
+
+fn within(name: &str, error: &InvalidSchema) -> InvalidSchema {
+    InvalidSchema::new(format!("{name}{}", error.at), error.reason.clone())
 }
 
 #[cfg(test)]
@@ -143,6 +223,7 @@ mod tests {
     const BIKES: &str = "https://smartdatamodels.org/dataModel.Transportation/availableBikeNumber";
     const STATION: &str =
         "https://smartdatamodels.org/dataModel.Transportation/BikeHireDockingStation";
+    const STOP: &str = "https://smartdatamodels.org/dataModel.UrbanMobility/PublicTransportStop";
 
     #[test]
     fn a_part_of_an_entity_is_checked_by_what_it_says() {
@@ -156,25 +237,16 @@ mod tests {
     }
 
     #[test]
+    fn what_a_part_of_an_entity_leaves_out_is_not_missed() {
+        let schemas = Schemas::built_in().unwrap();
+        assert_eq!(schemas.check("PublicTransportStop", &fragment(STOP, &[])), []);
+    }
+
+    #[test]
     fn the_type_itself_is_checked() {
         let schemas = Schemas::built_in().unwrap();
         let other = fragment("urn:musubi:ns:EvacuationShelter", &[]);
         assert_eq!(schemas.check("BikeHireDockingStation", &other)[0].attribute, "type");
         assert_eq!(schemas.check("EvacuationShelter", &other), []);
-    }
-
-    #[test]
-    fn every_property_of_a_model_has_a_term() {
-        let schemas = Schemas::built_in().unwrap();
-        let terms: Vec<&str> = schemas.terms.values().map(String::as_str).collect();
-        for (name, text) in BUILT_IN {
-            assert!(terms.contains(&name), "{name} has no term");
-            let schema: Value = serde_json::from_str(text).unwrap();
-            for property in schema["properties"].as_object().unwrap().keys() {
-                let known = ["id", "type"].contains(&property.as_str())
-                    || terms.contains(&property.as_str());
-                assert!(known, "{property} of {name} has no term");
-            }
-        }
     }
 }

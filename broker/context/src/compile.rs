@@ -1,5 +1,13 @@
 //! Compilation: from context documents to a table, by the rules of JSON-LD 1.1 for what NGSI-LD
-//! allows of it.
+//! allows of it (CIM 009, clauses 4.4 and 5.5.7).
+//!
+//! Two rules are NGSI-LD's own. The core context is there before and after: what a user context
+//! refers to may be one of its terms, and at the end none of its terms is changed. And nothing in
+//! a context reshapes what the data model says of entities and attributes: scoped contexts,
+//! `@reverse`, `@import` and a `@propagate` of false are refused; `@base`, `@language`,
+//! `@direction`, `@nest`, `@index` and `@container` have to be valid and change nothing, since
+//! identifiers are absolute, values are kept as they came, and where instances, lists and maps of
+//! languages stand is not for a context to say.
 
 use std::collections::HashMap;
 
@@ -10,7 +18,16 @@ use crate::ContextError;
 use crate::document::{Piece, Unresolved, flatten};
 use crate::keyword::{keyword, looks_like_keyword};
 use crate::table::Table;
-use crate::term::{Coercion, Mapping, Name, Term, is_name, split_compact};
+use crate::term::{Mapping, Name, Term, has_scheme, is_name};
+
+mod container;
+mod definition;
+mod header;
+mod iri;
+
+use definition::{Definition, Id};
+use header::{Header, Vocab, is_header};
+use iri::Expanded;
 
 /// How many definitions may wait for each other: a prefix that is made of a prefix, and so on.
 const MAX_DEPENDENCY: usize = 32;
@@ -22,7 +39,7 @@ const MAX_IRI: usize = 2048;
 pub(crate) fn compile(pieces: &[Piece<'_>], core: &Table) -> Result<Table, ContextError> {
     let mut compiler = Compiler::new(Some(core));
     compiler.pieces(pieces)?;
-    Ok(Table::beside(core, compiler.terms))
+    Ok(Table::beside(core, compiler.into_terms()))
 }
 
 /// Compiles the core context, which alone may have scoped contexts. What they say of the inside
@@ -31,7 +48,7 @@ pub(crate) fn compile_core(context: &Value) -> Result<Table, ContextError> {
     let Value::Object(definitions) = context else { return Err(invalid("it is no object")) };
     let mut compiler = Compiler::new(None);
     compiler.pieces(&[Piece::Object(definitions)])?;
-    Ok(Table::new(compiler.terms))
+    Ok(Table::new(compiler.into_terms()))
 }
 
 /// Compiles a document that refers to no other.
@@ -49,14 +66,24 @@ pub(crate) fn compile_alone(context: &Value, core: &Table) -> Result<Table, Cont
 struct Compiler<'c> {
     /// The terms that are there before and after. None while they are compiled.
     core: Option<&'c Table>,
-    terms: HashMap<String, Term>,
+    terms: HashMap<String, Defined>,
     vocab: Option<String>,
+}
+
+/// A term, and what has to be known of it while contexts are compiled.
+struct Defined {
+    term: Term,
+    /// Of a protected term what the table does not keep: it may be defined again only if it is
+    /// the same in this too.
+    protected: Option<String>,
 }
 
 /// The object that is being processed, and how far its definitions have got.
 struct Local<'d> {
     definitions: &'d Map<String, Value>,
     progress: HashMap<&'d str, Progress>,
+    /// Whether its definitions are protected unless they say otherwise.
+    is_protected: bool,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -65,75 +92,62 @@ enum Progress {
     Done,
 }
 
-/// What a definition says of its IRI.
-#[derive(Clone, Copy, Default)]
-enum Id<'d> {
-    #[default]
-    Unsaid,
-    /// There is to be none.
-    Nothing,
-    Text(&'d str),
-}
-
-/// The members of a definition that matter here.
-#[derive(Default)]
-struct Definition<'d> {
-    id: Id<'d>,
-    coercion: Option<&'d str>,
-    prefix: Option<bool>,
-    /// Whether it is a string and no object.
-    is_simple: bool,
-}
-
 impl<'c> Compiler<'c> {
     fn new(core: Option<&'c Table>) -> Self {
         Self { core, terms: HashMap::new(), vocab: core.map(|_| DEFAULT_VOCAB.to_owned()) }
     }
 
+    fn into_terms(self) -> HashMap<String, Term> {
+        self.terms.into_iter().map(|(text, defined)| (text, defined.term)).collect()
+    }
+
     fn pieces(&mut self, pieces: &[Piece<'_>]) -> Result<(), ContextError> {
         for piece in pieces {
             match piece {
-                Piece::Reset => *self = Self::new(self.core),
+                Piece::Reset => self.reset()?,
                 Piece::Object(definitions) => self.object(definitions)?,
             }
         }
         Ok(())
     }
 
+    fn reset(&mut self) -> Result<(), ContextError> {
+        for (term, defined) in &self.terms {
+            if defined.protected.is_some() && !self.is_of_core(term) {
+                let shown = shown(term);
+                return Err(invalid(format!("null takes away the protected term {shown}")));
+            }
+        }
+        *self = Self::new(self.core);
+        Ok(())
+    }
+
     fn object(&mut self, definitions: &Map<String, Value>) -> Result<(), ContextError> {
-        if definitions.contains_key("@import") {
-            return Err(invalid("@import is not supported"));
+        let header = Header::read(definitions)?;
+        match header.vocab {
+            Vocab::Unsaid => {}
+            Vocab::Nothing => self.vocab = None,
+            Vocab::Text(text) => self.vocab = Some(self.vocab(text)?),
         }
-        if definitions.get("@version").is_some_and(|version| version.as_f64() != Some(1.1)) {
-            return Err(invalid("@version is 1.1"));
-        }
-        if let Some(vocab) = definitions.get("@vocab") {
-            self.vocab = self.vocab(vocab)?;
-        }
-        let mut local = Local { definitions, progress: HashMap::new() };
+        let mut local =
+            Local { definitions, progress: HashMap::new(), is_protected: header.is_protected };
         for term in definitions.keys().filter(|term| !is_header(term)) {
             self.define(term, &mut local, 0)?;
         }
         Ok(())
     }
 
-    fn vocab(&self, value: &Value) -> Result<Option<String>, ContextError> {
-        let text = match value {
-            Value::Null => return Ok(None),
-            Value::String(text) => text,
-            Value::Bool(_) | Value::Number(_) | Value::Array(_) | Value::Object(_) => {
-                return Err(invalid("@vocab is a string or null"));
-            }
-        };
-        let iri = if text.contains(':') {
-            self.concatenated(text)
-        } else {
-            format!("{}{text}", self.vocab.as_deref().unwrap_or_default())
-        };
-        if iri.len() > MAX_IRI || !iri.contains(':') {
-            return Err(invalid(format!("@vocab is no IRI: {}", shown(text))));
+    /// A vocabulary: an IRI, or what is behind the one that is in force.
+    fn vocab(&self, text: &str) -> Result<String, ContextError> {
+        let refuse = || Err(invalid(format!("@vocab is no IRI: {}", shown(text))));
+        match self.expanded_already(text) {
+            Expanded::Iri(iri) if is_iri(&iri) => Ok(iri),
+            Expanded::Iri(_) | Expanded::Keyword(_) | Expanded::Nothing => refuse(),
         }
-        Ok(Some(iri))
+    }
+
+    fn is_of_core(&self, term: &str) -> bool {
+        self.core.is_some_and(|core| core.term(term).is_some())
     }
 
     /// Defines one term of the object, and first those that it is made of.
@@ -145,84 +159,59 @@ impl<'c> Compiler<'c> {
     ) -> Result<(), ContextError> {
         match local.progress.get(term) {
             Some(Progress::Done) => return Ok(()),
-            Some(Progress::Begun) => {
-                return Err(invalid(format!("the term {} is defined by itself", shown(term))));
-            }
+            Some(Progress::Begun) => return Err(of(term, "it is defined by itself")),
             None => {}
         }
         if depth > MAX_DEPENDENCY {
-            return Err(invalid(format!("the term {} depends on too many others", shown(term))));
+            return Err(of(term, "it depends on too many others"));
         }
         if term.is_empty() {
             return Err(invalid("a term is not empty"));
         }
+        let value = local.definitions.get(term).unwrap_or(&Value::Null);
         if keyword(term).is_some() {
-            // `"@type": {"@container": "@set"}` is the one keyword that may be defined.
-            return if term == "@type" {
-                Ok(())
-            } else {
-                Err(invalid(format!("the keyword {term} cannot be defined")))
-            };
+            return definition::check_keyword(term, value);
         }
         if looks_like_keyword(term) {
             return Ok(());
         }
         local.progress.insert(term, Progress::Begun);
-        let value = local.definitions.get(term).unwrap_or(&Value::Null);
+        let may_be_scoped = self.core.is_none() || self.is_of_core(term);
+        let definition = Definition::read(term, value, may_be_scoped)?;
         // What an earlier context said of the term does not help to define it.
         let previous = self.terms.remove(term);
-        let definition = self.definition(term, value)?;
-        match self.term(term, &definition, local, depth)? {
-            Some(defined) => drop(self.terms.insert(term.to_owned(), defined)),
-            None => drop(previous.map(|previous| self.terms.insert(term.to_owned(), previous))),
+        let defined = self.term(term, &definition, local, depth)?.map(|defined| {
+            let is_protected = definition.is_protected.unwrap_or(local.is_protected);
+            Defined { term: defined, protected: is_protected.then(|| definition.details()) }
+        });
+        if let Some(defined) = self.unless_protected(term, defined, previous, &definition)? {
+            self.terms.insert(term.to_owned(), defined);
         }
         local.progress.insert(term, Progress::Done);
         Ok(())
     }
 
-    /// Reads a definition and refuses what NGSI-LD does not allow.
-    fn definition<'d>(&self, term: &str, value: &'d Value) -> Result<Definition<'d>, ContextError> {
-        let refuse = |what: &str| Err(invalid(format!("the term {}: {what}", shown(term))));
-        let members = match value {
-            Value::Null => return Ok(Definition { id: Id::Nothing, ..Definition::default() }),
-            Value::String(iri) => {
-                return Ok(Definition {
-                    id: Id::Text(iri),
-                    is_simple: true,
-                    ..Definition::default()
-                });
-            }
-            Value::Object(members) => members,
-            Value::Bool(_) | Value::Number(_) | Value::Array(_) => {
-                return refuse("its definition is a string, an object or null");
-            }
-        };
-        let mut definition = Definition::default();
-        for (member, value) in members {
-            match (member.as_str(), value) {
-                ("@id", Value::Null) => definition.id = Id::Nothing,
-                ("@id", Value::String(iri)) => definition.id = Id::Text(iri),
-                ("@id", _) => return refuse("its @id is a string or null"),
-                ("@type", Value::String(coercion)) => definition.coercion = Some(coercion),
-                ("@type", _) => return refuse("its @type is a string"),
-                ("@container", container) if is_container(container) => {}
-                ("@container", _) => return refuse("its @container is not one of JSON-LD's"),
-                ("@prefix", Value::Bool(prefix)) => definition.prefix = Some(*prefix),
-                ("@prefix", _) => return refuse("its @prefix is true or false"),
-                ("@context", _) if self.core.is_some_and(|core| core.term(term).is_none()) => {
-                    return refuse(
-                        "it has a scoped @context, which NGSI-LD does not allow (CIM 009, clause 5.5.7)",
-                    );
-                }
-                ("@reverse", _) => return refuse("@reverse is not supported"),
-                (
-                    "@context" | "@direction" | "@index" | "@language" | "@nest" | "@protected",
-                    _,
-                ) => {}
-                (other, _) => return refuse(&format!("it has an unknown member {}", shown(other))),
-            }
+    /// Which of two definitions stays: the new one, unless the previous one is protected, which
+    /// allows only the same again. The core's own terms are protected by more than this.
+    fn unless_protected(
+        &self,
+        term: &str,
+        defined: Option<Defined>,
+        previous: Option<Defined>,
+        definition: &Definition<'_>,
+    ) -> Result<Option<Defined>, ContextError> {
+        let Some(previous) = previous else { return Ok(defined) };
+        let Some(details) = &previous.protected else { return Ok(defined) };
+        if self.is_of_core(term) {
+            return Ok(defined);
         }
-        Ok(definition)
+        let is_same = defined.is_some_and(|defined| defined.term.is_same(&previous.term))
+            && *details == definition.details();
+        if is_same {
+            Ok(Some(previous))
+        } else {
+            Err(of(term, "it is protected, and a later definition says something else"))
+        }
     }
 
     /// The term that a definition makes; none if it is to be ignored.
@@ -233,167 +222,57 @@ impl<'c> Compiler<'c> {
         local: &mut Local<'d>,
         depth: usize,
     ) -> Result<Option<Term>, ContextError> {
-        let refuse = |what: &str| Err(invalid(format!("the term {}: {what}", shown(term))));
-        let is_compact = term.find(':').is_some_and(|at| at > 0) || term.contains('/');
-        let iri = match definition.id {
-            Id::Nothing => return Ok(Some(nothing())),
+        let is_named = is_name(term);
+        let coercion = self.coercion(term, definition, local, depth)?;
+        let (iri, may_be_prefix) = match definition.id {
+            Id::Nothing => {
+                let mapping = Mapping::Nothing;
+                return Ok(Some(Term { mapping, coercion, is_prefix: false, is_name: false }));
+            }
             Id::Text(id) if id != term => {
                 if keyword(id).is_none() && looks_like_keyword(id) {
                     return Ok(None);
                 }
-                self.iri(id, local, depth)?
+                match self.aliased(term, id, local, depth)? {
+                    Expanded::Iri(iri) => (iri, definition.is_simple),
+                    Expanded::Keyword(keyword) => {
+                        if definition.prefix == Some(true) {
+                            return Err(of(term, "a keyword cannot be a prefix"));
+                        }
+                        let mapping = Mapping::Keyword(keyword);
+                        let term = Term { mapping, coercion, is_prefix: false, is_name: is_named };
+                        return Ok(Some(term));
+                    }
+                    Expanded::Nothing => return Err(of(term, "its @id stands for nothing")),
+                }
             }
-            Id::Unsaid | Id::Text(_) if is_compact => self.iri_of_compact(term, local, depth)?,
-            Id::Unsaid | Id::Text(_) => match &self.vocab {
-                Some(vocab) => format!("{vocab}{term}"),
-                None => return refuse("it has no @id, and there is no @vocab"),
-            },
+            Id::Unsaid | Id::Text(_) => (self.own_iri(term, local, depth)?, false),
         };
-        let coercion = match definition.coercion {
-            Some(coercion) => self.coercion(term, coercion, local, depth)?,
-            None => None,
-        };
-        if let Some(keyword) = keyword(&iri) {
-            if keyword == "@context" {
-                return refuse("it cannot stand for @context");
-            }
-            let mapping = Mapping::Keyword(keyword);
-            return Ok(Some(Term { mapping, coercion, is_prefix: false, is_name: is_name(term) }));
+        if !is_iri(&iri) {
+            return Err(of(term, &format!("it stands for no IRI: {}", shown(&iri))));
         }
-        if !iri.contains(':') || iri.len() > MAX_IRI {
-            return refuse(&format!("it stands for no IRI: {}", shown(&iri)));
-        }
-        // A term that looks like an IRI and means another one would make a liar of every reader.
-        if is_compact && self.iri_of_compact(term, local, depth)? != iri {
-            return refuse("it looks like an IRI and stands for another one");
-        }
-        let may_be_prefix = !is_compact && !term.contains(':');
-        if definition.prefix == Some(true) && !may_be_prefix {
-            return refuse("it cannot be a prefix");
+        self.check_index(term, definition, local, depth)?;
+        let is_plain = !term.contains([':', '/']);
+        if definition.prefix.is_some() && !is_plain {
+            return Err(of(term, "with ':' or '/' in it, it cannot have @prefix"));
         }
         let ends_in_delimiter = iri.ends_with([':', '/', '?', '#', '[', ']', '@']);
-        let is_prefix =
-            may_be_prefix && definition.prefix.unwrap_or(definition.is_simple && ends_in_delimiter);
+        let is_prefix = definition.prefix.unwrap_or(may_be_prefix && is_plain && ends_in_delimiter);
         let iri = iri.into();
         let name = Name::new(&iri);
         let mapping = Mapping::Iri(iri, name);
-        Ok(Some(Term { mapping, coercion, is_prefix, is_name: is_name(term) }))
-    }
-
-    fn coercion<'d>(
-        &mut self,
-        term: &str,
-        text: &'d str,
-        local: &mut Local<'d>,
-        depth: usize,
-    ) -> Result<Option<Coercion>, ContextError> {
-        Ok(match text {
-            "@id" => Some(Coercion::Id),
-            "@vocab" => Some(Coercion::Vocab),
-            "@json" => Some(Coercion::Json),
-            "@none" => None,
-            datatype => {
-                let iri = self.iri(datatype, local, depth)?;
-                if !iri.contains(':') {
-                    let shown = shown(term);
-                    return Err(invalid(format!("the term {shown}: its @type is no IRI")));
-                }
-                Some(Coercion::Datatype(iri.into()))
-            }
-        })
-    }
-
-    /// What a string in a definition stands for.
-    fn iri<'d>(
-        &mut self,
-        text: &'d str,
-        local: &mut Local<'d>,
-        depth: usize,
-    ) -> Result<String, ContextError> {
-        if keyword(text).is_some() {
-            return Ok(text.to_owned());
-        }
-        if local.definitions.contains_key(text) && !is_header(text) {
-            self.define(text, local, depth + 1)?;
-        }
-        let defined = self.terms.get(text).or_else(|| self.core?.term(text));
-        match defined.map(|term| &term.mapping) {
-            Some(Mapping::Iri(iri, _)) => return Ok(iri.to_string()),
-            Some(Mapping::Keyword(keyword)) => return Ok((*keyword).to_owned()),
-            Some(Mapping::Nothing) => {
-                let shown = shown(text);
-                return Err(invalid(format!("the term {shown} is used and stands for nothing")));
-            }
-            None => {}
-        }
-        if text.find(':').is_some_and(|at| at > 0) {
-            return self.iri_of_compact(text, local, depth);
-        }
-        Ok(match &self.vocab {
-            Some(vocab) => format!("{vocab}{text}"),
-            None => text.to_owned(),
-        })
-    }
-
-    /// What a string with a colon stands for, whatever is defined under the whole of it.
-    fn iri_of_compact<'d>(
-        &mut self,
-        text: &'d str,
-        local: &mut Local<'d>,
-        depth: usize,
-    ) -> Result<String, ContextError> {
-        if let Some((prefix, _)) = split_compact(text)
-            && local.definitions.contains_key(prefix)
-            && !is_header(prefix)
-        {
-            self.define(prefix, local, depth + 1)?;
-        }
-        Ok(self.concatenated(text))
-    }
-
-    /// A compact IRI written out; any other text as it is.
-    fn concatenated(&self, text: &str) -> String {
-        match split_compact(text).and_then(|(prefix, rest)| Some((self.prefix(prefix)?, rest))) {
-            Some((base, rest)) => format!("{base}{rest}"),
-            None => text.to_owned(),
-        }
-    }
-
-    fn prefix(&self, text: &str) -> Option<&str> {
-        match self.terms.get(text) {
-            Some(term) => term.iri().filter(|_| term.is_prefix).map(|iri| &**iri),
-            None => self.core?.prefix(text).map(|iri| &**iri),
-        }
+        Ok(Some(Term { mapping, coercion, is_prefix, is_name: is_named }))
     }
 }
 
-/// Whether a member of a context object is not a term but says something of the whole.
-fn is_header(member: &str) -> bool {
-    matches!(
-        member,
-        "@base"
-            | "@direction"
-            | "@import"
-            | "@language"
-            | "@propagate"
-            | "@protected"
-            | "@version"
-            | "@vocab"
-    )
+/// Whether this may be the IRI of a term. What is wrong behind its scheme is said when the term
+/// is used, so that one bad line does not make a long context unusable.
+fn is_iri(text: &str) -> bool {
+    text.len() <= MAX_IRI && has_scheme(text) && !text.starts_with("_:")
 }
 
-fn is_container(value: &Value) -> bool {
-    let known = |value: &Value| {
-        matches!(
-            value.as_str(),
-            Some("@graph" | "@id" | "@index" | "@language" | "@list" | "@set" | "@type")
-        )
-    };
-    value.is_null() || value.as_array().map_or_else(|| known(value), |all| all.iter().all(known))
-}
-
-fn nothing() -> Term {
-    Term { mapping: Mapping::Nothing, coercion: None, is_prefix: false, is_name: false }
+fn of(term: &str, what: &str) -> ContextError {
+    invalid(format!("the term {}: {what}", shown(term)))
 }
 
 fn invalid(reason: impl Into<String>) -> ContextError {
@@ -403,3 +282,6 @@ fn invalid(reason: impl Into<String>) -> ContextError {
 fn shown(text: &str) -> String {
     format!("{:?}", text.chars().take(80).collect::<String>())
 }
+
+#[cfg(test)]
+mod tests;

@@ -11,9 +11,9 @@ use serde_json::Value;
 use crate::ContextError;
 use crate::compile::compile_alone;
 use crate::core_context::{CORE, CORE_CONTEXT_URL, default_name};
-use crate::keyword::keyword;
+use crate::keyword::{keyword, looks_like_keyword};
 use crate::table::Table;
-use crate::term::{Coercion, Mapping, Name, Term, is_name, split_compact};
+use crate::term::{Coercion, Mapping, Name, Term, has_scheme, is_name, split_compact};
 
 /// A compiled `@context`: a map from terms to names and a map back. Always ends with the core
 /// context, whose terms nothing can change, and whose vocabulary takes every term that nothing
@@ -112,7 +112,7 @@ impl Context {
     /// [`InvalidName`] if the term expands to no absolute URI.
     pub fn attribute(&self, term: &str) -> Result<AttrName, InvalidName> {
         self.name(term, |name| name.attribute.clone())
-            .unwrap_or_else(|| self.written_out(term).parse())
+            .unwrap_or_else(|| self.absolute(term).unwrap_or(Cow::Borrowed(term)).parse())
     }
 
     /// The expanded name of a type.
@@ -122,11 +122,12 @@ impl Context {
     /// [`InvalidName`] if the term expands to no absolute URI.
     pub fn entity_type(&self, term: &str) -> Result<TypeName, InvalidName> {
         self.name(term, |name| name.entity_type.clone())
-            .unwrap_or_else(|| self.written_out(term).parse())
+            .unwrap_or_else(|| self.absolute(term).unwrap_or(Cow::Borrowed(term)).parse())
     }
 
     /// The expanded form of any term or compact IRI, as the vocabulary of the context gives it.
-    /// A term that the context takes out of use is given back as it is.
+    /// A term that the context takes out of use is given back as it is, and so is what has the
+    /// form of a keyword; neither is an IRI.
     pub fn expand<'a>(&'a self, term: &'a str) -> Cow<'a, str> {
         match self.term(term).map(|term| &term.mapping) {
             Some(Mapping::Iri(iri, _)) => Cow::Borrowed(iri),
@@ -136,8 +137,23 @@ impl Context {
         }
     }
 
+    /// The IRI that a term or compact IRI in a body stands for; none where JSON-LD has nothing: for
+    /// a keyword, and for a term that the context takes out of use.
+    pub(crate) fn vocabulary<'a>(&'a self, term: &'a str) -> Option<Cow<'a, str>> {
+        match self.term(term).map(|term| &term.mapping) {
+            Some(Mapping::Iri(iri, _)) => Some(Cow::Borrowed(iri)),
+            Some(Mapping::Keyword(_) | Mapping::Nothing) => None,
+            None if looks_like_keyword(term) => None,
+            None => Some(self.written_out(term)),
+        }
+    }
+
     /// The shortest name for an expanded one, such that [`expand`](Self::expand) gives it back: a
-    /// term; what is left of the default vocabulary; a compact IRI; or the whole IRI.
+    /// term; what is left of the default vocabulary; a compact IRI; or the whole IRI. JSON-LD also
+    /// looks at how the context reads the values of a term; here a name is written for what it
+    /// stands for alone, because how values are read is for the data model to say (CIM 009, clause
+    /// 5.5.7). The one IRI that no text can give back is one whose scheme the context takes for a
+    /// prefix.
     pub fn compact<'a>(&'a self, iri: &'a str) -> Cow<'a, str> {
         match self.short(iri, |_| true) {
             Compacted::Whole(text) => Cow::Borrowed(text),
@@ -175,8 +191,9 @@ impl Context {
             return Compacted::Whole(term);
         }
         if let Some(term) = iri.strip_prefix(DEFAULT_VOCAB) {
-            let is_free = !term.is_empty() && !term.contains(':') && !term.starts_with('@');
-            if is_free && fits(term) && self.term(term).is_none() {
+            let is_free = !term.is_empty() && !term.starts_with('@') && fits(term);
+            let is_term = || self.term(term).is_some() || self.absolute(term).is_some();
+            if is_free && !is_term() {
                 return Compacted::Whole(term);
             }
         } else if let Some(term) = CORE.reverse(iri) {
@@ -184,6 +201,7 @@ impl Context {
         }
         own.prefixes_of(iri)
             .chain(CORE.prefixes_of(iri))
+            .filter(|(prefix, rest)| !own.hides(prefix, rest, iri))
             .min_by_key(|(prefix, rest)| (prefix.len() + rest.len(), *prefix))
             .map_or(Compacted::Whole(iri), |(prefix, rest)| Compacted::Prefixed(prefix, rest))
     }
@@ -207,7 +225,7 @@ impl Context {
                 Some(Err(not_absolute()))
             }
             None if text.contains(':') => None,
-            None if text.is_empty() || keyword(text).is_some() => Some(Err(not_absolute())),
+            None if text.is_empty() || looks_like_keyword(text) => Some(Err(not_absolute())),
             None => Some(default_name(text, part).ok_or_else(not_absolute)),
         }
     }
@@ -235,8 +253,8 @@ impl Context {
                 Mapping::Iri(_, None) => refuse("stands for no absolute URI in the @context"),
             },
             None if text.contains(':') => {
-                let iri: Arc<str> = self.written_out(text).into();
-                match Name::new(&iri) {
+                let name = self.absolute(text).and_then(|iri| Name::new(&iri.into()));
+                match name {
                     Some(name) => Ok(part(&name)),
                     None => refuse("is neither a name nor an absolute URI"),
                 }
@@ -256,20 +274,25 @@ impl Context {
 
     /// What a text stands for that no context defines as a term.
     fn written_out<'a>(&self, text: &'a str) -> Cow<'a, str> {
+        match self.absolute(text) {
+            Some(iri) => iri,
+            None if text.is_empty() || looks_like_keyword(text) => Cow::Borrowed(text),
+            None => Cow::Owned(format!("{DEFAULT_VOCAB}{text}")),
+        }
+    }
+
+    /// A compact IRI written out, or an absolute IRI as it is; none if the text is neither.
+    fn absolute<'a>(&self, text: &'a str) -> Option<Cow<'a, str>> {
         if let Some((prefix, rest)) = split_compact(text) {
             let base = match self.0.own.term(prefix) {
                 Some(_) => self.0.own.prefix(prefix),
                 None => CORE.prefix(prefix),
             };
-            return match base {
-                Some(base) => Cow::Owned(format!("{base}{rest}")),
-                None => Cow::Borrowed(text),
-            };
+            if let Some(base) = base {
+                return Some(Cow::Owned(format!("{base}{rest}")));
+            }
         }
-        if text.contains(':') || keyword(text).is_some() {
-            return Cow::Borrowed(text);
-        }
-        Cow::Owned(format!("{DEFAULT_VOCAB}{text}"))
+        has_scheme(text).then_some(Cow::Borrowed(text))
     }
 
     /// About the bytes that the context holds.

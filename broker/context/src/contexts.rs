@@ -1,11 +1,10 @@
 //! The contexts in use: built in, pinned, cached, fetched.
 
-use std::path::PathBuf;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use musubi_model::Node;
-use musubi_outbound::Client;
+use musubi_model::{Clock, Node, Tenant, Timestamp};
 use parking_lot::RwLock;
 use serde_json::Value;
 use tokio::time::Instant;
@@ -18,24 +17,26 @@ use crate::{Context, ContextError, pinned};
 
 mod cache;
 mod fetch;
+mod flights;
+mod hosted;
+mod hosting;
+mod lifetime;
+mod options;
 mod reduced;
+mod stored;
+mod usage;
 
 use cache::Cache;
 use fetch::Fetcher;
+use flights::Flights;
+use hosted::HostedUsages;
+pub use hosted::{
+    FindingHosted, HOSTED_PATH, Hosted, HostedContexts, hosted_id, hosted_id_for, new_hosted_id,
+};
+pub use options::{ContextsOptions, HostedLimits};
 use reduced::{Reduced, reduce};
-
-/// How contexts are obtained.
-#[derive(Clone, Debug)]
-pub struct ContextsOptions {
-    /// How to fetch. None: nothing is fetched.
-    pub client: Option<Client>,
-    /// A folder of pinned contexts: `contexts.json` in it maps URLs to file names. They are never
-    /// fetched.
-    pub pinned: Option<PathBuf>,
-    /// Contexts that are built into the program, beside the core ones: URL and document. They are
-    /// never fetched.
-    pub built_in: Vec<(String, String)>,
-}
+pub use stored::{CachedContext, Origin, Uses};
+use usage::{Ticks, Usage};
 
 /// The context that a request names.
 #[derive(Clone, Copy, Debug)]
@@ -50,13 +51,23 @@ pub enum ContextReference<'a> {
 
 /// The contexts in use: a cheap handle on a shared cache.
 ///
-/// Compiled contexts are kept by URL, and inline ones by their text; of each at most 1,000, and
-/// as many as fit into 32 MiB, the ones least recently used making room. A fetched document is
-/// used for as long as its `Cache-Control` says, an hour if it does not, then asked for again by
-/// its `ETag`; while its origin does not answer, the old one stays in use. A document that cannot
-/// be had at all is asked for at most every two seconds.
+/// **Each tenant has a cache of its own.** What one tenant made the broker download or compile is
+/// not there for another one, which has it downloaded anew: so no tenant can learn, from a list, a
+/// counter, an error or from how long something takes, what contexts others use, and none can
+/// change or take away what others work with.
+///
+/// Compiled contexts are kept by URL, and inline ones by their text, and documents by their
+/// address: of each at most 1,000 over all tenants, and as many as fit into
+/// [`ContextsOptions::memory`]; the tenant that takes up the most makes room, with what it did not
+/// use for the longest. A fetched document is used for as long as its headers say (CIM 009,
+/// clause 6.3.16), an hour if they do not, then asked for again by its `ETag`; while its origin
+/// does not answer, the old one stays in use. A document that cannot be had at all is asked for at
+/// most every two seconds.
 #[derive(Clone, Debug)]
-pub struct Contexts(Arc<Shared>);
+pub struct Contexts {
+    shared: Arc<Shared>,
+    hosted: Option<Arc<dyn HostedContexts>>,
+}
 
 #[derive(Debug)]
 struct Shared {
@@ -65,6 +76,17 @@ struct Shared {
     fetcher: Fetcher,
     by_url: RwLock<Cache<Held>>,
     by_text: RwLock<Cache<Held>>,
+    compiling: Flights,
+    hosted_usages: HostedUsages,
+    hosted_limits: HostedLimits,
+    /// The beginning of the URLs of hosted contexts.
+    hosted_base: String,
+    /// Counts what takes compiled contexts out of use, so that one which is being compiled
+    /// meanwhile is not kept.
+    epoch: AtomicU64,
+    clock: Arc<dyn Clock>,
+    started_at: Timestamp,
+    ticks: Ticks,
 }
 
 /// A compiled context and when to look again whether it is still the right one.
@@ -72,14 +94,32 @@ struct Shared {
 struct Held {
     context: Context,
     fresh_until: Instant,
+    /// The uses of the documents that it consists of.
+    used: Arc<[Arc<Usage>]>,
+}
+
+/// A context that is to be compiled: where it is kept, under which key, and when it is too late.
+#[derive(Clone, Copy)]
+struct Wanted<'a> {
+    cache: &'a RwLock<Cache<Held>>,
+    tenant: &'a Tenant,
+    key: &'a str,
+    deadline: Instant,
+}
+
+/// The documents of a context, of which none is missing.
+struct Gathered {
+    documents: Documents,
+    fresh_until: Instant,
+    used: Vec<Arc<Usage>>,
 }
 
 /// How long one request waits for its context, over all the documents that it needs.
 const PATIENCE: Duration = Duration::from_secs(5);
 /// The most documents that one context may consist of.
 const MAX_DOCUMENTS: usize = 64;
-/// The longest that all fetched documents of one context may be together, in bytes. A tree of
-/// JSON takes several times the room of its text.
+/// The longest that all documents of one context may be together that were not there from the
+/// start, in bytes. A tree of JSON takes several times the room of its text.
 const MAX_FETCHED: usize = 4 << 20;
 /// The longest inline context, in bytes.
 const MAX_INLINE: usize = 1 << 20;
@@ -107,20 +147,36 @@ impl Contexts {
         for (url, context) in &fixed {
             check(url, context, &fixed)?;
         }
-        Ok(Self(Arc::new(Shared {
+        let ticks = Ticks::start();
+        let each = options.memory / 3;
+        let shared = Shared {
             fixed,
-            fetcher: Fetcher::new(options.client),
-            by_url: RwLock::default(),
-            by_text: RwLock::default(),
-        })))
+            fetcher: Fetcher::new(options.client, Arc::clone(&options.clock), ticks, each),
+            by_url: RwLock::new(Cache::new(each)),
+            by_text: RwLock::new(Cache::new(each)),
+            compiling: Flights::default(),
+            hosted_usages: HostedUsages::default(),
+            hosted_limits: options.hosted,
+            hosted_base: format!("{}{HOSTED_PATH}", options.public_url.trim_end_matches('/')),
+            epoch: AtomicU64::new(0),
+            started_at: options.clock.now(),
+            clock: options.clock,
+            ticks,
+        };
+        Ok(Self { shared: Arc::new(shared), hosted: None })
+    }
+
+    /// These contexts, and those that are kept there.
+    pub fn with_hosted(self, hosted: Arc<dyn HostedContexts>) -> Self {
+        Self { hosted: Some(hosted), ..self }
     }
 
     /// The compiled context that a request names, if nothing has to be done to have it.
-    pub fn cached(&self, reference: ContextReference<'_>) -> Option<Context> {
+    pub fn cached(&self, tenant: &Tenant, reference: ContextReference<'_>) -> Option<Context> {
         match reduced(reference) {
             Reduced::Core => Some(Context::core()),
-            Reduced::Link(url) => fresh(&self.0.by_url, url),
-            Reduced::Inline(node) => fresh(&self.0.by_text, node.raw),
+            Reduced::Link(url) => self.fresh(&self.shared.by_url, tenant, url),
+            Reduced::Inline(node) => self.fresh(&self.shared.by_text, tenant, node.raw),
         }
     }
 
@@ -129,36 +185,50 @@ impl Contexts {
     /// # Errors
     ///
     /// [`ContextError`] if it cannot be had.
-    pub async fn resolve(&self, reference: ContextReference<'_>) -> Result<Context, ContextError> {
-        if let Some(context) = self.cached(reference) {
+    pub async fn resolve(
+        &self,
+        tenant: &Tenant,
+        reference: ContextReference<'_>,
+    ) -> Result<Context, ContextError> {
+        if let Some(context) = self.cached(tenant, reference) {
             return Ok(context);
         }
+        let deadline = Instant::now() + PATIENCE;
         match reduced(reference) {
             Reduced::Core => Ok(Context::core()),
             Reduced::Link(url) => {
-                let root = Value::from(url);
-                Box::pin(self.held(&self.0.by_url, url, root)).await
+                let wanted = Wanted { cache: &self.shared.by_url, tenant, key: url, deadline };
+                Box::pin(self.linked(wanted)).await
             }
             Reduced::Inline(node) => {
-                if node.raw.len() > MAX_INLINE {
-                    let reason = format!("it is longer than {MAX_INLINE} bytes");
-                    return Err(ContextError::Invalid(reason));
-                }
-                let root = serde_json::from_str(node.raw)
-                    .map_err(|error| ContextError::Invalid(error.to_string()))?;
-                Box::pin(self.held(&self.0.by_text, node.raw, root)).await
+                let root = parsed(node)?;
+                let cache = &self.shared.by_text;
+                let wanted = Wanted { cache, tenant, key: node.raw, deadline };
+                Box::pin(self.held(wanted, &root)).await
             }
         }
     }
 
-    /// Makes the context and keeps it under `key`; an old one stays if there is no new one.
-    async fn held(
-        &self,
-        cache: &RwLock<Cache<Held>>,
-        key: &str,
-        root: Value,
-    ) -> Result<Context, ContextError> {
-        let made = match tokio::time::timeout(PATIENCE, self.made(&root)).await {
+    /// As [`held`](Self::held), for a URL, which those who need it at the same time have compiled
+    /// once.
+    async fn linked(&self, wanted: Wanted<'_>) -> Result<Context, ContextError> {
+        let Wanted { cache, tenant, key, deadline } = wanted;
+        let flight = self.shared.compiling.join(tenant, key);
+        let turn = tokio::time::timeout_at(deadline, flight.turn()).await;
+        // Somebody may have compiled it while we waited for our turn.
+        if let Some(context) = self.fresh(cache, tenant, key) {
+            return Ok(context);
+        }
+        let context = self.held(wanted, &Value::from(key)).await;
+        drop(turn);
+        context
+    }
+
+    /// Makes the context and keeps it; an old one stays if there is no new one.
+    async fn held(&self, wanted: Wanted<'_>, root: &Value) -> Result<Context, ContextError> {
+        let Wanted { cache, tenant, key, deadline } = wanted;
+        let epoch = self.shared.epoch.load(Ordering::Acquire);
+        let made = match tokio::time::timeout_at(deadline, self.made(tenant, root)).await {
             Ok(made) => made,
             Err(_) => Err(ContextError::NotAvailable {
                 url: root.as_str().unwrap_or("in the body").to_owned(),
@@ -169,52 +239,106 @@ impl Contexts {
             Ok(held) => held,
             Err(error @ ContextError::Invalid(_)) => return Err(error),
             Err(error @ ContextError::NotAvailable { .. }) => {
-                let Some(old) = cache.read().get(key).cloned() else { return Err(error) };
+                let old = cache.read().get(tenant, key).map(|entry| entry.value.clone());
+                let Some(old) = old else { return Err(error) };
                 tracing::warn!(context.url = key, "going on with an old @context: {error}");
                 Held { fresh_until: Instant::now() + STALE, ..old }
             }
         };
+        let tick = self.shared.ticks.at(Instant::now());
+        held.used.iter().for_each(|usage| usage.count(tick));
+        let usage = Arc::new(Usage::default());
+        usage.touch(tick);
         let context = held.context.clone();
-        cache.write().insert(key, held, context.weight());
+        let mut cache = cache.write();
+        if self.shared.epoch.load(Ordering::Acquire) == epoch {
+            cache.insert(tenant, key, held, (usage, context.weight()));
+        }
         Ok(context)
     }
 
-    async fn made(&self, root: &Value) -> Result<Held, ContextError> {
-        let mut documents = Documents::new();
+    async fn made(&self, tenant: &Tenant, root: &Value) -> Result<Held, ContextError> {
+        let gathered = self.gathered(tenant, root, Documents::new()).await?;
+        let flattened = flatten(root, &gathered.documents).map_err(Unresolved::into_error)?;
+        let source = ContextSource {
+            url: root.as_str().map(str::to_owned),
+            member: member(root, flattened.names_core),
+            document: flattened.to_document()?,
+        };
+        let context = Context::new(source, compile(&flattened.pieces, &CORE)?);
+        Ok(Held { context, fresh_until: gathered.fresh_until, used: gathered.used.into() })
+    }
+
+    /// All documents that `root` needs, beside those that are there.
+    async fn gathered(
+        &self,
+        tenant: &Tenant,
+        root: &Value,
+        mut documents: Documents,
+    ) -> Result<Gathered, ContextError> {
         let mut fresh_until = Instant::now() + FIXED;
         let mut left = MAX_FETCHED;
+        let mut used = Vec::new();
         loop {
             let missing = match flatten(root, &documents) {
-                Err(Unresolved::Missing(missing)) => missing,
+                Ok(_) => return Ok(Gathered { documents, fresh_until, used }),
                 Err(Unresolved::Failed(error)) => return Err(error),
-                Ok(flattened) => {
-                    let source = ContextSource {
-                        url: root.as_str().map(str::to_owned),
-                        member: member(root, flattened.names_core),
-                        document: flattened.to_document()?,
-                    };
-                    let table = compile(&flattened.pieces, &CORE)?;
-                    return Ok(Held { context: Context::new(source, table), fresh_until });
-                }
+                Err(Unresolved::Missing(missing)) => missing,
             };
             if documents.len() >= MAX_DOCUMENTS {
                 let reason = format!("it consists of more than {MAX_DOCUMENTS} documents");
                 return Err(ContextError::Invalid(reason));
             }
-            let document = if let Some(document) = self.0.fixed.get(&missing) {
-                Arc::clone(document)
-            } else {
-                let fetched = self.0.fetcher.document(&missing).await?;
-                left = left.checked_sub(fetched.length).ok_or_else(|| {
-                    let reason = format!("its documents are longer than {MAX_FETCHED} bytes");
-                    ContextError::Invalid(reason)
-                })?;
-                fresh_until = fresh_until.min(fetched.until);
-                fetched.document
-            };
+            if let Some(document) = self.shared.fixed.get(&missing) {
+                documents.insert(missing, Arc::clone(document));
+                continue;
+            }
+            let (document, length) =
+                if let Some((document, length, usage)) = self.own(tenant, &missing).await? {
+                    used.push(usage);
+                    (document, length)
+                } else {
+                    let fetched = self.shared.fetcher.document(tenant, &missing).await?;
+                    fresh_until = fresh_until.min(fetched.until);
+                    used.push(fetched.usage);
+                    (fetched.document, fetched.length)
+                };
+            left = left.checked_sub(length).ok_or_else(|| {
+                let reason = format!("its documents are longer than {MAX_FETCHED} bytes");
+                ContextError::Invalid(reason)
+            })?;
             documents.insert(missing, document);
         }
     }
+
+    fn fresh(&self, cache: &RwLock<Cache<Held>>, tenant: &Tenant, key: &str) -> Option<Context> {
+        let now = Instant::now();
+        let cache = cache.read();
+        let entry = cache.get(tenant, key)?;
+        if now >= entry.value.fresh_until {
+            return None;
+        }
+        let tick = self.shared.ticks.at(now);
+        entry.usage.touch(tick);
+        entry.value.used.iter().for_each(|usage| usage.count(tick));
+        Some(entry.value.context.clone())
+    }
+
+    /// Takes what is compiled in a tenant out of use, because one of its documents has changed.
+    fn recompile(&self, tenant: &Tenant) {
+        // First this, so that nothing compiled from the old document is kept after it.
+        self.shared.epoch.fetch_add(1, Ordering::AcqRel);
+        self.shared.by_url.write().clear(tenant);
+        self.shared.by_text.write().clear(tenant);
+    }
+}
+
+/// An inline context as a tree of its own.
+fn parsed(node: &Node<'_>) -> Result<Value, ContextError> {
+    if node.raw.len() > MAX_INLINE {
+        return Err(ContextError::Invalid(format!("it is longer than {MAX_INLINE} bytes")));
+    }
+    serde_json::from_str(node.raw).map_err(|error| ContextError::Invalid(error.to_string()))
 }
 
 fn reduced(reference: ContextReference<'_>) -> Reduced<'_> {
@@ -223,12 +347,6 @@ fn reduced(reference: ContextReference<'_>) -> Reduced<'_> {
         ContextReference::Link(url) => Reduced::link(url),
         ContextReference::Inline(node) => reduce(node),
     }
-}
-
-fn fresh(cache: &RwLock<Cache<Held>>, key: &str) -> Option<Context> {
-    let cache = cache.read();
-    let held = cache.get(key)?;
-    (Instant::now() < held.fresh_until).then(|| held.context.clone())
 }
 
 /// The `@context` member that makes a body complete JSON-LD: what the request named, and the core

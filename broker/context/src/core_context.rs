@@ -52,6 +52,21 @@ pub(crate) fn core_url(url: &str) -> CoreUrl {
     if known { CoreUrl::Known } else { CoreUrl::Unknown }
 }
 
+/// The versions of the core context of which each has a document of its own under its URL. What
+/// came before 1.3 had the URL without a version.
+const PUBLISHED: [&str; 7] = ["1.3", "1.4", "1.5", "1.6", "1.7", "1.8", "1.9"];
+
+/// The URL of the core context of a version such as `1.8`, if it was published.
+pub fn core_context_url(version: &str) -> Option<String> {
+    let base = "https://uri.etsi.org/ngsi-ld/v1/ngsi-ld-core-context";
+    PUBLISHED.contains(&version).then(|| format!("{base}-v{version}.jsonld"))
+}
+
+/// The URLs of all core contexts that were published under a version.
+pub(crate) fn core_context_urls() -> impl Iterator<Item = String> {
+    PUBLISHED.iter().filter_map(|version| core_context_url(version))
+}
+
 /// The most names of the default vocabulary that are kept.
 const MAX_NAMES: usize = 16_384;
 /// Longer terms are not worth keeping, in bytes.
@@ -109,6 +124,15 @@ mod tests {
         check("other.jsonld", CoreUrl::Other);
         assert_eq!(core_url("https://example.org/ngsi-ld-core-context.jsonld"), CoreUrl::Other);
         assert_eq!(core_url(CORE_CONTEXT_URL), CoreUrl::Known);
+    }
+
+    #[test]
+    fn every_published_core_context_is_known_and_the_newest_is_ours() {
+        assert!(core_context_urls().all(|url| core_url(&url) == CoreUrl::Known));
+        assert_eq!(core_context_urls().last().as_deref(), Some(CORE_CONTEXT_URL));
+        for version in ["", "1", "1.2", "1.10", "2.0", "v1.9", "1.9.1", " 1.9"] {
+            assert_eq!(core_context_url(version), None, "{version}");
+        }
     }
 
     #[test]

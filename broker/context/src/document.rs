@@ -8,7 +8,7 @@ use serde_json::{Map, Value, json};
 use url::Url;
 
 use crate::ContextError;
-use crate::core_context::{CoreUrl, core_url};
+use crate::core_context::{CORE_CONTEXT_URL, CoreUrl, core_url};
 
 /// The deepest nesting of contexts that name contexts.
 const MAX_DEPTH: usize = 8;
@@ -53,6 +53,18 @@ pub(crate) enum Unresolved {
     Failed(ContextError),
 }
 
+impl Unresolved {
+    /// Why there is no context, where no document can be missing any more.
+    pub(crate) fn into_error(self) -> ContextError {
+        match self {
+            Self::Failed(error) => error,
+            Self::Missing(url) => {
+                ContextError::NotAvailable { url, reason: "it is missing".to_owned() }
+            }
+        }
+    }
+}
+
 impl From<ContextError> for Unresolved {
     fn from(error: ContextError) -> Self {
         Self::Failed(error)
@@ -71,6 +83,25 @@ pub(crate) fn flatten<'a>(
 }
 
 impl Flattened<'_> {
+    /// The pieces as one context document that refers to nothing but the core context, and to
+    /// that only if it was named.
+    ///
+    /// # Errors
+    ///
+    /// [`ContextError::Invalid`] if it would be too long.
+    pub(crate) fn to_snapshot(&self) -> Result<String, ContextError> {
+        let mut text = self.to_document()?;
+        if self.names_core {
+            text.pop();
+            if text.len() > 1 {
+                text.push(',');
+            }
+            text.push_str(&Value::from(CORE_CONTEXT_URL).to_string());
+            text.push(']');
+        }
+        Ok(text)
+    }
+
     /// The pieces as one context document that refers to nothing.
     ///
     /// # Errors
@@ -98,6 +129,13 @@ impl Flattened<'_> {
     }
 }
 
+const NO_CONTEXT: &str = "a context is a URL, an object, null, or an array of these";
+
+/// Whether this can be an element of a context.
+fn is_local_context(value: &Value) -> bool {
+    matches!(value, Value::Null | Value::Object(_) | Value::String(_))
+}
+
 struct Walk<'a> {
     documents: &'a Documents,
     flattened: Flattened<'a>,
@@ -109,6 +147,10 @@ impl<'a> Walk<'a> {
     /// `path` holds the addresses of the documents that we are in, outermost first.
     fn context(&mut self, value: &'a Value, path: &mut Vec<String>) -> Result<(), Unresolved> {
         let Value::Array(elements) = value else { return self.element(value, path) };
+        // Before anything is asked for, so that no document has to come for what is not valid.
+        if elements.iter().any(|element| !is_local_context(element)) {
+            return Err(invalid(NO_CONTEXT));
+        }
         for element in elements {
             self.element(element, path)?;
         }
@@ -126,9 +168,7 @@ impl<'a> Walk<'a> {
                 self.push(Piece::Object(definitions))
             }
             Value::String(reference) => self.reference(reference, path),
-            Value::Bool(_) | Value::Number(_) | Value::Array(_) => {
-                Err(invalid("a context is a URL, an object, null, or an array of these"))
-            }
+            Value::Bool(_) | Value::Number(_) | Value::Array(_) => Err(invalid(NO_CONTEXT)),
         }
     }
 
@@ -207,6 +247,21 @@ pub(crate) fn context_of(text: &[u8]) -> Result<Arc<Value>, String> {
         Some(context) => Ok(Arc::new(context)),
         None => Err("it has no @context member".to_owned()),
     }
+}
+
+/// About the bytes that a tree of JSON takes up, which can be many times those of its text.
+pub(crate) fn weight_of(value: &Value) -> usize {
+    /// What a member costs beside its key and value: hash, links, unused room.
+    const MEMBER: usize = 48;
+    let inside = match value {
+        Value::Null | Value::Bool(_) | Value::Number(_) => 0,
+        Value::String(text) => text.len(),
+        Value::Array(elements) => elements.iter().map(weight_of).sum(),
+        Value::Object(members) => {
+            members.iter().map(|(key, value)| MEMBER + key.len() + weight_of(value)).sum()
+        }
+    };
+    size_of::<Value>() + inside
 }
 
 /// The context that the core context names for proofs. It stands here because a broker without

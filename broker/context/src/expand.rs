@@ -22,6 +22,7 @@ mod value;
 
 pub(crate) use concise::{Looks, looks};
 pub(crate) use reserved::sealed_member;
+pub use value::is_language_tag;
 
 /// The entity in a body: `id` and `type` are required, and every attribute has a value.
 ///
@@ -142,7 +143,7 @@ impl Walk<'_> {
                 }
                 Meaning::Unusable(reason) => Err(InvalidBody::here(reason)),
                 Meaning::Name(name) => {
-                    reserved::check(&name)?;
+                    reserved::check_of_entity(&name)?;
                     let attribute = match self.part {
                         Part::Whole | Part::Fragment => self.attribute(name, node)?,
                         Part::Simplified => self.simplified_attribute(name, node)?,

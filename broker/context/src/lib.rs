@@ -21,9 +21,14 @@ mod table;
 mod term;
 
 pub use context::{Context, ContextSource};
-pub use contexts::{ContextReference, Contexts, ContextsOptions};
-pub use core_context::CORE_CONTEXT_URL;
+pub use contexts::{
+    CachedContext, ContextReference, Contexts, ContextsOptions, FindingHosted, HOSTED_PATH, Hosted,
+    HostedContexts, HostedLimits, Origin, Uses, hosted_id, hosted_id_for, new_hosted_id,
+};
+pub use core_context::{CORE_CONTEXT_URL, core_context_url};
 pub use error::{ContextError, InvalidBody};
-pub use expand::{expand_attribute, expand_entity, expand_fragment, expand_simplified_fragment};
+pub use expand::{
+    expand_attribute, expand_entity, expand_fragment, expand_simplified_fragment, is_language_tag,
+};
 pub use render::{Form, Renderer, Representation, render_entity};
 pub use term::Coercion;

@@ -107,7 +107,7 @@ struct Rendering<'o, 'c> {
 impl<'r> Rendering<'_, 'r> {
     fn entity(&mut self, entity: &'r Entity, representation: &Representation) {
         self.writer.raw("{\"id\":");
-        self.writer.string(entity.id.as_str());
+        self.writer.plain(entity.id.as_str());
         self.writer.raw(",\"type\":");
         self.types(&entity.types);
         match entity.scopes.as_slice() {
@@ -154,12 +154,29 @@ impl<'r> Rendering<'_, 'r> {
 
     /// An attribute behind what is written already.
     fn attribute(&mut self, attribute: &'r Attribute) {
-        self.writer.raw(",");
+        let name = attribute.name.shared();
+        let alone = match (attribute.instances.as_slice(), self.form) {
+            ([single], Form::Normalized) => Some(single),
+            _ => None,
+        };
+        if let Some(single) = alone
+            && self.writer.repeat_opening(name, single.value.kind)
+        {
+            self.normalized_rest(single);
+            return;
+        }
         if let Some(member) = sealed_member(&attribute.name) {
+            self.writer.raw(",");
             self.sealed(member, attribute);
             return;
         }
-        self.writer.name(attribute.name.shared());
+        if let Some(single) = alone {
+            self.writer.opening(name, single.value.kind);
+            self.normalized_rest(single);
+            return;
+        }
+        self.writer.raw(",");
+        self.writer.name(name);
         self.writer.raw(":");
         match (attribute.instances.as_slice(), self.form) {
             ([single], Form::Concise) => self.concise_alone(single),

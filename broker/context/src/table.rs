@@ -20,6 +20,8 @@ pub(crate) struct Table {
     /// For each IRI that terms may be built upon the prefix that we write. Ordered, so that the
     /// prefixes of an IRI are found without looking at the others.
     prefixes: BTreeMap<Arc<str>, Box<str>>,
+    /// Whether a term has a colon in it, so that what looks like a prefix and a rest may be one.
+    has_compact: bool,
     /// About the bytes that the table holds.
     weight: usize,
 }
@@ -39,6 +41,7 @@ impl Table {
                     prefer(table.prefixes.entry(Arc::clone(iri)).or_default(), &text);
                 }
             }
+            table.has_compact |= text.contains(':');
             table.terms.insert(text.into_boxed_str(), term);
         }
         table
@@ -66,6 +69,14 @@ impl Table {
     /// The term that stands for an IRI.
     pub(crate) fn reverse(&self, iri: &str) -> Option<&str> {
         self.reverse.get(iri).map(AsRef::as_ref)
+    }
+
+    /// Whether a prefix and a rest are together a term of their own that stands for another IRI.
+    pub(crate) fn hides(&self, prefix: &str, rest: &str, iri: &str) -> bool {
+        self.has_compact
+            && self
+                .term(&format!("{prefix}:{rest}"))
+                .is_some_and(|term| term.iri().is_none_or(|other| **other != *iri))
     }
 
     /// Whether nothing is said of any term.

@@ -55,6 +55,17 @@ impl Name {
 }
 
 impl Term {
+    /// Whether both stand for the same and say the same of their values.
+    pub(crate) fn is_same(&self, other: &Self) -> bool {
+        let is_same_mapping = match (&self.mapping, &other.mapping) {
+            (Mapping::Iri(iri, _), Mapping::Iri(other, _)) => iri == other,
+            (Mapping::Keyword(keyword), Mapping::Keyword(other)) => keyword == other,
+            (Mapping::Nothing, Mapping::Nothing) => true,
+            (Mapping::Iri(..) | Mapping::Keyword(_) | Mapping::Nothing, _) => false,
+        };
+        is_same_mapping && self.coercion == other.coercion && self.is_prefix == other.is_prefix
+    }
+
     /// The IRI, if the term stands for one.
     pub(crate) fn iri(&self) -> Option<&Arc<str>> {
         match &self.mapping {
@@ -76,6 +87,16 @@ pub(crate) fn is_name(term: &str) -> bool {
     let mut characters = term.chars();
     characters.next().is_some_and(char::is_alphabetic)
         && characters.all(|character| character.is_alphanumeric() || character == '_')
+}
+
+/// Whether the text begins like an absolute IRI: a scheme and a colon; or with what may stand in
+/// front of `//`; or like the name of a blank node.
+pub(crate) fn has_scheme(text: &str) -> bool {
+    let Some((scheme, rest)) = text.split_once(':') else { return false };
+    let mut bytes = scheme.bytes();
+    let is_scheme = bytes.next().is_some_and(|byte| byte.is_ascii_alphabetic())
+        && bytes.all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'+' | b'-' | b'.'));
+    is_scheme || scheme == "_" || (!scheme.is_empty() && rest.starts_with("//"))
 }
 
 /// Prefix and rest of what may be a compact IRI: split at the first colon, where that is neither
@@ -102,6 +123,16 @@ mod tests {
             ["", "my attr", "9Vehicle", "_a", "a-b", "a.b", "@graph", "a:b", "a/b", "1", "é!"]
         {
             assert!(!is_name(wrong), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn an_absolute_iri_begins_with_a_scheme() {
+        for absolute in ["urn:a", "https://e.example/", "a+b-c.1:x", "_:b0", "1a://x", "a:"] {
+            assert!(has_scheme(absolute), "{absolute}");
+        }
+        for not in ["", "a", ":a", "1a:x", "a_b:x", "気温:x", "a b:c", "12:30", "//e.example"] {
+            assert!(!has_scheme(not), "{not}");
         }
     }
 

@@ -149,6 +149,29 @@ fn of_several_terms_the_shortest_is_written_whatever_their_order() {
 }
 
 #[test]
+fn a_compact_iri_that_is_a_term_of_its_own_is_not_written_for_another() {
+    let context = context(&json!([
+        {"p": "https://a.example/"}, {"p:x": "https://a.example/x"}, {"p": "https://b.example/"}
+    ]));
+    assert_eq!(context.expand("p:x"), "https://a.example/x");
+    assert_eq!(context.compact("https://a.example/x"), "p:x");
+    assert_eq!(context.compact("https://b.example/x"), "https://b.example/x");
+    assert_eq!(context.compact("https://b.example/y"), "p:y");
+}
+
+#[test]
+fn a_text_with_a_colon_is_a_name_only_if_it_is_absolute() {
+    let context = context(&json!({"ex": "https://e.example/", "気温": "https://k.example/"}));
+    for (term, iri) in [("ex:a", "https://e.example/a"), ("気温:x", "https://k.example/x")] {
+        assert_eq!(context.attribute(term).unwrap().as_str(), iri);
+    }
+    for wrong in ["unknown_prefix:a", "12:30", ":a", "風:x", "@future"] {
+        assert!(context.attribute(wrong).is_err(), "{wrong}");
+        assert!(context.entity_type(wrong).is_err(), "{wrong}");
+    }
+}
+
+#[test]
 fn a_name_of_the_default_vocabulary_gives_way_to_a_term_of_the_context() {
     let context = context(&json!({"almostFull": "https://ngsi-ld-test-suite/context#almostFull"}));
     check(

@@ -1,23 +1,29 @@
 //! Documents from the network: one request at a time for each, kept for as long as they say.
 
-use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
 use http::{HeaderMap, HeaderValue, Method, StatusCode, header};
+use musubi_model::{Clock, Tenant, Timestamp};
 use musubi_outbound::{Client, Request, Response};
-use parking_lot::{Mutex, RwLock};
+use parking_lot::RwLock;
 use serde_json::Value;
+use tokio::sync::Semaphore;
 use tokio::time::Instant;
 use url::Url;
 
 use super::cache::Cache;
+use super::flights::Flights;
+use super::lifetime::lifetime;
+use super::usage::{Ticks, Usage};
 use crate::ContextError;
-use crate::document::context_of;
+use crate::document::{context_of, weight_of};
 
 /// The longest document, in bytes.
 const MAX_DOCUMENT: usize = 1 << 20;
+/// The most documents that are on their way at once; more wait.
+const MAX_DOWNLOADS: usize = 64;
 /// How long one request may take. Less than the patience of those who wait, so that a failure is
 /// known to those who come later.
 const TIMEOUT: Duration = Duration::from_secs(3);
@@ -50,10 +56,12 @@ const LIFETIMES: Lifetimes = Lifetimes {
 #[derive(Debug)]
 pub(super) struct Fetcher {
     client: Option<Client>,
+    clock: Arc<dyn Clock>,
+    ticks: Ticks,
     pub(super) lifetimes: Lifetimes,
     documents: RwLock<Cache<Answer>>,
-    /// What is being fetched, so that those who need the same wait for one request.
-    flights: Mutex<HashMap<String, Arc<tokio::sync::Mutex<()>>>>,
+    pub(super) flights: Flights,
+    downloads: Semaphore,
 }
 
 /// What is known of an address.
@@ -62,6 +70,10 @@ struct Answer {
     document: Result<Arc<Value>, ContextError>,
     etag: Option<HeaderValue>,
     until: Instant,
+    /// When the origin last said that this is the document.
+    confirmed_at: Timestamp,
+    /// For how long after that it may be used.
+    lifetime: Duration,
     /// The length of the document, in bytes.
     length: usize,
 }
@@ -73,12 +85,29 @@ pub(super) struct Usable {
     pub(super) until: Instant,
     /// In bytes.
     pub(super) length: usize,
+    pub(super) usage: Arc<Usage>,
+}
+
+/// What is kept of a document, for whoever asks what is kept.
+#[derive(Debug)]
+pub(super) struct Kept {
+    pub(super) address: String,
+    pub(super) confirmed_at: Timestamp,
+    pub(super) lifetime: Duration,
+    pub(super) usage: Arc<Usage>,
+}
+
+/// A document that came and is not in use yet.
+#[derive(Debug)]
+pub(super) struct Candidate {
+    answer: Answer,
+    pub(super) document: Arc<Value>,
 }
 
 impl Answer {
-    fn usable(self) -> Result<Usable, ContextError> {
+    fn usable(self, usage: Arc<Usage>) -> Result<Usable, ContextError> {
         let Self { document, until, length, .. } = self;
-        document.map(|document| Usable { document, until, length })
+        document.map(|document| Usable { document, until, length, usage })
     }
 }
 
@@ -89,58 +118,69 @@ enum Fetched {
 }
 
 impl Fetcher {
-    pub(super) fn new(client: Option<Client>) -> Self {
+    /// A fetcher whose documents weigh at most so much together, in bytes.
+    pub(super) fn new(
+        client: Option<Client>,
+        clock: Arc<dyn Clock>,
+        ticks: Ticks,
+        max_weight: usize,
+    ) -> Self {
         Self {
             client,
+            clock,
+            ticks,
             lifetimes: LIFETIMES,
-            documents: RwLock::default(),
-            flights: Mutex::default(),
+            documents: RwLock::new(Cache::new(max_weight)),
+            flights: Flights::default(),
+            downloads: Semaphore::new(MAX_DOWNLOADS),
         }
-    }
-
-    /// How many documents are being waited for.
-    #[cfg(test)]
-    pub(super) fn waiting(&self) -> usize {
-        self.flights.lock().len()
     }
 
     /// The document at a normalized address.
-    pub(super) async fn document(&self, address: &str) -> Result<Usable, ContextError> {
-        if let Some(answer) = self.fresh(address) {
-            return answer.usable();
+    pub(super) async fn document(
+        &self,
+        tenant: &Tenant,
+        address: &str,
+    ) -> Result<Usable, ContextError> {
+        if let Some((answer, usage)) = self.fresh(tenant, address) {
+            return answer.usable(usage);
         }
-        let flight = Flight::join(self, address);
-        let turn = flight.lock.lock().await;
+        let flight = self.flights.join(tenant, address);
+        let turn = flight.turn().await;
         // Somebody may have fetched it while we waited for our turn.
-        let answer = match self.fresh(address) {
-            Some(answer) => answer,
-            None => self.renewed(address).await,
+        let (answer, usage) = match self.fresh(tenant, address) {
+            Some(known) => known,
+            None => self.renewed(tenant, address).await,
         };
         drop(turn);
-        answer.usable()
+        answer.usable(usage)
     }
 
-    fn fresh(&self, address: &str) -> Option<Answer> {
+    /// What is known of an address, whether it is still fresh or not.
+    fn known(&self, tenant: &Tenant, address: &str) -> Option<(Answer, Arc<Usage>)> {
         let documents = self.documents.read();
-        documents.get(address).filter(|answer| Instant::now() < answer.until).cloned()
+        let entry = documents.get(tenant, address)?;
+        Some((entry.value.clone(), Arc::clone(&entry.usage)))
+    }
+
+    fn fresh(&self, tenant: &Tenant, address: &str) -> Option<(Answer, Arc<Usage>)> {
+        self.known(tenant, address).filter(|(answer, _)| Instant::now() < answer.until)
     }
 
     /// Asks the origin and keeps what comes of it.
-    async fn renewed(&self, address: &str) -> Answer {
-        let old = self.documents.read().get(address).cloned();
-        let old = old.filter(|old| old.document.is_ok());
+    async fn renewed(&self, tenant: &Tenant, address: &str) -> (Answer, Arc<Usage>) {
+        let old = self.known(tenant, address).filter(|(old, _)| old.document.is_ok());
+        let (old, usage) = match old {
+            Some((old, usage)) => (Some(old), usage),
+            None => (None, Arc::default()),
+        };
         let etag = old.as_ref().and_then(|old| old.etag.clone());
         let fetched = self.fetch(address, etag).await;
         let answer = match (fetched, old) {
-            (Ok(Fetched::Document { document, length, headers }), _) => Answer {
-                document: Ok(document),
-                etag: headers.get(header::ETAG).cloned(),
-                until: self.until(&headers),
-                length,
-            },
-            (Ok(Fetched::Unchanged { headers }), Some(old)) => {
-                Answer { until: self.until(&headers), ..old }
+            (Ok(Fetched::Document { document, length, headers }), _) => {
+                self.answer(document, length, &headers)
             }
+            (Ok(Fetched::Unchanged { headers }), Some(old)) => self.confirmed(old, &headers),
             (Ok(Fetched::Unchanged { .. }), None) => {
                 self.failure(unavailable(address, &"it answered 304 without having been asked"))
             }
@@ -150,15 +190,84 @@ impl Fetcher {
             }
             (Err(error), None) => self.failure(error),
         };
-        // A tree of JSON takes several times the room of its text.
-        let weight = 4 * answer.length + 512;
-        self.documents.write().insert(address, answer.clone(), weight);
-        answer
+        self.insert(tenant, address, answer.clone(), &usage);
+        (answer, usage)
+    }
+
+    fn insert(&self, tenant: &Tenant, address: &str, answer: Answer, usage: &Arc<Usage>) {
+        let weight = 512 + answer.document.as_ref().map_or(0, |document| weight_of(document));
+        usage.touch(self.ticks.at(Instant::now()));
+        self.documents.write().insert(tenant, address, answer, (Arc::clone(usage), weight));
+    }
+
+    fn answer(&self, document: Arc<Value>, length: usize, headers: &HeaderMap) -> Answer {
+        let etag = headers.get(header::ETAG).cloned();
+        let now = Instant::now();
+        let confirmed_at = self.clock.now();
+        let lifetime = self.lifetime(headers, confirmed_at);
+        let until = now + lifetime;
+        Answer { document: Ok(document), etag, until, confirmed_at, lifetime, length }
+    }
+
+    fn confirmed(&self, old: Answer, headers: &HeaderMap) -> Answer {
+        let confirmed_at = self.clock.now();
+        let lifetime = self.lifetime(headers, confirmed_at);
+        Answer { until: Instant::now() + lifetime, confirmed_at, lifetime, ..old }
     }
 
     fn failure(&self, error: ContextError) -> Answer {
-        let until = Instant::now() + self.lifetimes.failure;
-        Answer { document: Err(error), etag: None, until, length: 0 }
+        let lifetime = self.lifetimes.failure;
+        Answer {
+            document: Err(error),
+            etag: None,
+            until: Instant::now() + lifetime,
+            confirmed_at: self.clock.now(),
+            lifetime,
+            length: 0,
+        }
+    }
+
+    /// The document as its origin has it now, without putting it in the place of the one that is
+    /// kept.
+    pub(super) async fn candidate(&self, address: &str) -> Result<Candidate, ContextError> {
+        match self.fetch(address, None).await? {
+            Fetched::Document { document, length, headers } => {
+                let answer = self.answer(Arc::clone(&document), length, &headers);
+                Ok(Candidate { answer, document })
+            }
+            Fetched::Unchanged { .. } => {
+                Err(unavailable(address, &"it answered 304 without having been asked"))
+            }
+        }
+    }
+
+    /// Puts a document in the place of the one that is kept; its uses go on being counted.
+    pub(super) fn replace(&self, tenant: &Tenant, address: &str, candidate: Candidate) {
+        let usage = self.known(tenant, address).map(|(_, usage)| usage).unwrap_or_default();
+        self.insert(tenant, address, candidate.answer, &usage);
+    }
+
+    /// What is kept of this address, if there is a document.
+    pub(super) fn kept(&self, tenant: &Tenant, address: &str) -> Option<Kept> {
+        let (answer, usage) = self.known(tenant, address)?;
+        kept(address, &answer, &usage)
+    }
+
+    /// All documents that a tenant has.
+    pub(super) fn all(&self, tenant: &Tenant) -> Vec<Kept> {
+        let documents = self.documents.read();
+        documents
+            .of(tenant)
+            .filter_map(|(address, entry)| kept(address, &entry.value, &entry.usage))
+            .collect()
+    }
+
+    /// Forgets a document. False if there was none.
+    pub(super) fn remove(&self, tenant: &Tenant, address: &str) -> bool {
+        let mut documents = self.documents.write();
+        let is_there =
+            documents.get(tenant, address).is_some_and(|entry| entry.value.document.is_ok());
+        is_there && documents.remove(tenant, address)
     }
 
     async fn fetch(
@@ -183,8 +292,11 @@ impl Fetcher {
             timeout: TIMEOUT,
             max_body: MAX_DOCUMENT,
         };
+        let turn = self.downloads.acquire().await;
+        let answered = client.send(request).await;
+        drop(turn);
         let Response { status, headers, body } =
-            client.send(request).await.map_err(|error| unavailable(address, &error))?;
+            answered.map_err(|error| unavailable(address, &error))?;
         match status {
             StatusCode::OK => match context_of(&body) {
                 Ok(document) => Ok(Fetched::Document { document, length: body.len(), headers }),
@@ -195,78 +307,21 @@ impl Fetcher {
         }
     }
 
-    fn until(&self, headers: &HeaderMap) -> Instant {
+    fn lifetime(&self, headers: &HeaderMap, now: Timestamp) -> Duration {
         let Lifetimes { unsaid, shortest, longest, .. } = self.lifetimes;
-        Instant::now() + max_age(headers).unwrap_or(unsaid).clamp(shortest, longest)
+        lifetime(headers, now).unwrap_or(unsaid).clamp(shortest, longest)
     }
 }
 
-fn unavailable(url: &str, reason: &dyn std::fmt::Display) -> ContextError {
+fn kept(address: &str, answer: &Answer, usage: &Arc<Usage>) -> Option<Kept> {
+    answer.document.is_ok().then(|| Kept {
+        address: address.to_owned(),
+        confirmed_at: answer.confirmed_at,
+        lifetime: answer.lifetime,
+        usage: Arc::clone(usage),
+    })
+}
+
+pub(super) fn unavailable(url: &str, reason: &dyn std::fmt::Display) -> ContextError {
     ContextError::NotAvailable { url: url.to_owned(), reason: reason.to_string() }
-}
-
-/// For how long an answer may be used, if it says.
-fn max_age(headers: &HeaderMap) -> Option<Duration> {
-    let said = headers.get_all(header::CACHE_CONTROL).into_iter().filter_map(|it| it.to_str().ok());
-    let mut age = None;
-    for directive in said.flat_map(|value| value.split(',')).map(str::trim) {
-        if directive.eq_ignore_ascii_case("no-store") || directive.eq_ignore_ascii_case("no-cache")
-        {
-            return Some(Duration::ZERO);
-        }
-        if let Some((name, seconds)) = directive.split_once('=')
-            && name.eq_ignore_ascii_case("max-age")
-        {
-            age = seconds.trim_matches('"').parse().ok().map(Duration::from_secs);
-        }
-    }
-    age
-}
-
-/// A place among those who wait for one document. Given up on every way out, so that nothing is
-/// left behind by a request that is dropped.
-struct Flight<'a> {
-    fetcher: &'a Fetcher,
-    address: &'a str,
-    lock: Arc<tokio::sync::Mutex<()>>,
-}
-
-impl<'a> Flight<'a> {
-    fn join(fetcher: &'a Fetcher, address: &'a str) -> Self {
-        let mut flights = fetcher.flights.lock();
-        let lock = Arc::clone(flights.entry(address.to_owned()).or_default());
-        Self { fetcher, address, lock }
-    }
-}
-
-impl Drop for Flight<'_> {
-    fn drop(&mut self) {
-        let mut flights = self.fetcher.flights.lock();
-        // The map's and our own: nobody else waits.
-        if Arc::strong_count(&self.lock) == 2 {
-            flights.remove(self.address);
-        }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_age_is_read_from_the_header() {
-        let check = |value: &str, seconds: Option<u64>| {
-            let mut headers = HeaderMap::new();
-            headers.insert(header::CACHE_CONTROL, value.parse().unwrap());
-            assert_eq!(max_age(&headers), seconds.map(Duration::from_secs), "{value}");
-        };
-        check("max-age=60", Some(60));
-        check("public, Max-Age=\"60\", immutable", Some(60));
-        check("max-age=60, no-cache", Some(0));
-        check("no-store", Some(0));
-        check("public", None);
-        check("max-age=soon", None);
-        check("max-age=-1", None);
-        assert_eq!(max_age(&HeaderMap::new()), None);
-    }
 }

@@ -6,7 +6,7 @@ use axum::body::Body;
 use axum::extract::{Request, State};
 use axum::response::Response;
 use musubi_model::Limits;
-use musubi_outbound::{Guard, Private};
+use musubi_outbound::{Client, Guard, Private};
 use parking_lot::Mutex;
 use serde_json::json;
 use tokio::task::JoinSet;
@@ -83,7 +83,7 @@ async fn serve(State(pages): State<Arc<Mutex<Pages>>>, request: Request) -> Resp
 
 fn options() -> ContextsOptions {
     let client = Client::guarded(Guard { private: Private::Loopback, allow: Vec::new() });
-    ContextsOptions { client: Some(client), pinned: None, built_in: Vec::new() }
+    ContextsOptions { client: Some(client), ..ContextsOptions::default() }
 }
 
 fn contexts() -> Contexts {
@@ -92,21 +92,28 @@ fn contexts() -> Contexts {
 
 /// Contexts that believe nothing for any time, so that each question goes to the origin.
 fn forgetful() -> Contexts {
-    let mut shared = Arc::into_inner(contexts().0).unwrap();
     let none = Duration::ZERO;
-    shared.fetcher.lifetimes =
-        Lifetimes { unsaid: none, shortest: none, longest: none, stale: none, failure: none };
-    Contexts(Arc::new(shared))
+    with(|lifetimes| {
+        *lifetimes =
+            Lifetimes { unsaid: none, shortest: none, longest: none, stale: none, failure: none };
+    })
+}
+
+/// Contexts that believe things for another time.
+fn with(change: impl FnOnce(&mut Lifetimes)) -> Contexts {
+    let mut shared = Arc::into_inner(contexts().shared).unwrap();
+    change(&mut shared.fetcher.lifetimes);
+    Contexts { shared: Arc::new(shared), hosted: None }
 }
 
 async fn link(contexts: &Contexts, url: &str) -> Result<Context, ContextError> {
-    contexts.resolve(ContextReference::Link(url)).await
+    contexts.resolve(&Tenant::default(), ContextReference::Link(url)).await
 }
 
 async fn inline(contexts: &Contexts, context: &Value) -> Result<Context, ContextError> {
     let text = context.to_string();
     let node = Node::parse(&text, Limits::default()).unwrap();
-    contexts.resolve(ContextReference::Inline(&node)).await
+    contexts.resolve(&Tenant::default(), ContextReference::Inline(&node)).await
 }
 
 fn reason(result: Result<Context, ContextError>) -> String {
@@ -118,14 +125,16 @@ async fn a_context_is_fetched_once_and_kept() {
     let origin = Origin::start().await;
     origin.put("/a", &json!({"a": "https://e.example/a"}));
     let (contexts, url) = (contexts(), origin.url("/a"));
-    assert!(contexts.cached(ContextReference::Link(&url)).is_none());
+    assert!(contexts.cached(&Tenant::default(), ContextReference::Link(&url)).is_none());
     let first = link(&contexts, &url).await.unwrap();
     assert_eq!(first.expand("a"), "https://e.example/a");
     assert_eq!(first.url(), Some(url.as_str()));
     assert_eq!(first.member(), format!("[\"{url}\",\"{CORE_CONTEXT_URL}\"]"));
     let second = link(&contexts, &url).await.unwrap();
     assert!(second.is_same(&first));
-    assert!(contexts.cached(ContextReference::Link(&url)).unwrap().is_same(&first));
+    assert!(
+        contexts.cached(&Tenant::default(), ContextReference::Link(&url)).unwrap().is_same(&first)
+    );
     assert_eq!(origin.requests("/a"), 1);
 }
 
@@ -143,7 +152,8 @@ async fn many_who_need_one_context_at_once_make_one_request() {
         result.unwrap().unwrap();
     }
     assert_eq!(origin.requests("/a"), 1);
-    assert_eq!(contexts.0.fetcher.waiting(), 0);
+    assert_eq!(contexts.shared.fetcher.flights.len(), 0);
+    assert_eq!(contexts.shared.compiling.len(), 0);
 }
 
 #[tokio::test]
@@ -174,10 +184,10 @@ async fn a_document_is_used_for_as_long_as_it_says() {
         headers: vec![("cache-control", "public, max-age=600")],
     };
     origin.put_page("/a", page);
-    let mut shared = Arc::into_inner(contexts().0).unwrap();
-    shared.fetcher.lifetimes.unsaid = Duration::ZERO;
-    shared.fetcher.lifetimes.shortest = Duration::ZERO;
-    let contexts = Contexts(Arc::new(shared));
+    let contexts = with(|lifetimes| {
+        lifetimes.unsaid = Duration::ZERO;
+        lifetimes.shortest = Duration::ZERO;
+    });
     for _ in 0..2 {
         link(&contexts, &origin.url("/a")).await.unwrap();
     }
@@ -314,8 +324,10 @@ async fn the_core_context_and_that_of_proofs_are_never_fetched() {
             assert!(inline(&contexts, &json!([url])).await.unwrap().is_same(&core), "{url}");
         }
     }
-    assert!(contexts.resolve(ContextReference::Core).await.unwrap().is_same(&core));
-    assert!(contexts.cached(ContextReference::Core).unwrap().is_same(&core));
+    assert!(
+        contexts.resolve(&Tenant::default(), ContextReference::Core).await.unwrap().is_same(&core)
+    );
+    assert!(contexts.cached(&Tenant::default(), ContextReference::Core).unwrap().is_same(&core));
     let unknown = "https://uri.etsi.org/ngsi-ld/v1/ngsi-ld-core-context-v1.77.jsonld";
     assert!(matches!(link(&contexts, unknown).await, Err(ContextError::NotAvailable { .. })));
     let proof = link(&contexts, "https://w3id.org/security/data-integrity/v2").await.unwrap();
@@ -394,3 +406,7 @@ fn pinned_and_built_in_contexts_are_checked_at_the_start() {
     let built_in = vec![(url.to_owned(), "{".to_owned())];
     assert!(Contexts::new(ContextsOptions { built_in, ..options() }).is_err());
 }
+
+mod hostile;
+mod hosting;
+mod storing;

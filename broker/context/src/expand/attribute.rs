@@ -122,7 +122,7 @@ impl Walk<'_> {
         node: &'n Node<'a>,
     ) -> Walked<()> {
         match key {
-            "type" | "@type" => draft.kind = Some(self.kind(node)?),
+            "type" | "@type" => self.declare(draft, node)?,
             "value" | "object" | "languageMap" | "vocab" | "json" | "valueList" | "objectList" => {
                 let member = AttributeType::ALL.iter().map(|kind| kind.member());
                 let member = member.into_iter().find(|member| *member == key).unwrap_or("value");
@@ -155,21 +155,38 @@ impl Walk<'_> {
             "entityIdSealed" | "entityTypeSealed" if reserved::is_proof(name) => {
                 instance.attributes.push(self.sealed(key, node)?);
             }
-            _ => instance.attributes.push(self.sub_attribute(key, node)?),
+            _ => return self.sub_attribute(instance, draft, key, node),
         }
         Ok(())
     }
 
-    fn sub_attribute(&self, key: &str, node: &Node<'_>) -> Walked<AttributeFragment> {
+    /// A member with a name that the context knows: a sub-attribute, or the type under a name of
+    /// the client's own.
+    fn sub_attribute(
+        &self,
+        instance: &mut InstanceFragment,
+        draft: &mut Draft<'_, '_>,
+        key: &str,
+        node: &Node<'_>,
+    ) -> Walked<()> {
         match self.context.meaning(key) {
             Meaning::Name(name) => {
                 reserved::check(&name)?;
-                self.attribute(name, node)
+                instance.attributes.push(self.attribute(name, node)?);
+                Ok(())
             }
+            Meaning::Keyword("@type") => self.declare(draft, node),
             Meaning::Keyword(keyword) => {
                 Err(InvalidBody::here(format!("the keyword {keyword} has no place here")))
             }
             Meaning::Unusable(reason) => Err(InvalidBody::here(reason)),
+        }
+    }
+
+    fn declare(&self, draft: &mut Draft<'_, '_>, node: &Node<'_>) -> Walked<()> {
+        match draft.kind.replace(self.kind(node)?) {
+            None => Ok(()),
+            Some(_) => Err(InvalidBody::here("the type is given twice")),
         }
     }
 

@@ -38,7 +38,9 @@ impl Walk<'_> {
             Some("") | None => return Err(InvalidBody::here("a valueType is a string")),
             Some(text) => text,
         };
-        let iri = self.context.expand(text);
+        let Some(iri) = self.context.vocabulary(text) else {
+            return Err(InvalidBody::here("the @context makes no URI of this valueType"));
+        };
         if kind == Some(AttributeType::LanguageProperty) && iri != LANG_STRING {
             return Err(InvalidBody::here("the valueType of a LanguageProperty is langString"));
         }

@@ -16,6 +16,12 @@ pub(super) fn check(name: &AttrName) -> Result<(), InvalidBody> {
     Ok(())
 }
 
+/// As [`check`], for an attribute of an entity. There `vocab` is a word as any other, and models
+/// use it; one level deeper it is the value of its attribute.
+pub(super) fn check_of_entity(name: &AttrName) -> Result<(), InvalidBody> {
+    if name.as_str().strip_prefix(NGSI_LD) == Some("hasVocab") { Ok(()) } else { check(name) }
+}
+
 fn is_member(local: &str) -> bool {
     matches!(
         local,

@@ -257,6 +257,7 @@ fn names_of_the_data_model_are_no_attributes() {
         "lang",
         "previousValue",
         "entityTypeSealed",
+        "json",
         "ngsi-ld:observedAt",
         "ngsi-ld:hasValue",
         "https://uri.etsi.org/ngsi-ld/createdAt",
@@ -274,7 +275,8 @@ fn names_of_the_data_model_are_no_attributes() {
             &format!("/{}", name.replace('/', "~1")),
         );
     }
-    for name in ["Škola", "výška_1", "気温", "urn:example:a", "https://e.example/a-b", "title"]
+    for name in
+        ["Škola", "výška_1", "気温", "urn:example:a", "https://e.example/a-b", "title", "vocab"]
     {
         assert!(entity_with(name, &json!(1)).is_ok(), "{name}");
     }
@@ -371,6 +373,34 @@ fn aliases_of_keywords_are_understood() {
     let body = json!({"kennung": "urn:a", "art": "Auto"});
     let fragment = with(expand_entity, &body, &context).unwrap();
     assert_eq!(fragment.types, ["https://e.example/Auto".parse().unwrap()]);
+    let attribute = |node: Value| with(expand_fragment, &json!({"a": node}), &context);
+    let instance = single(attribute(json!({"art": "JsonProperty", "json": {"art": 1}})));
+    assert_eq!(typed(&instance), (AttributeType::JsonProperty, json!({"art": 1})));
+    let twice = json!({"art": "Property", "type": "Property", "value": 1});
+    assert_eq!(attribute(twice).unwrap_err().at, "/a/type");
+    let twice = json!({"@type": "Property", "type": "Property", "value": 1});
+    assert_eq!(attribute(twice).unwrap_err().at, "/a/type");
+    assert_eq!(attribute(json!({"kennung": "urn:b", "value": 1})).unwrap_err().at, "/a/kennung");
+}
+
+#[test]
+fn what_a_context_makes_nothing_of_is_no_value_of_a_vocabulary() {
+    let document = json!({"gone": null, "ex:gone": null, "art": "@type"}).to_string();
+    let source = ContextSource { url: None, member: document.clone(), document };
+    let context = Context::from_source(&source).unwrap();
+    for term in ["gone", "ex:gone", "art", "@type", "@future", "a b"] {
+        let vocab = json!({"a": {"vocab": term}});
+        let error = with(expand_fragment, &vocab, &context).unwrap_err();
+        assert_eq!(error.at, "/a/vocab", "{term}");
+    }
+    for term in ["gone", "ex:gone", "art"] {
+        let value = json!({"a": {"value": 1, "valueType": term}});
+        let error = with(expand_fragment, &value, &context).unwrap_err();
+        assert_eq!(error.at, "/a/valueType", "{term}");
+    }
+    let time = single(with(expand_fragment, &json!({"a": {"vocab": "12:30"}}), &context));
+    assert_eq!(typed(&time).1, json!(format!("{DEFAULT_VOCAB}12:30")));
+    assert_eq!(context.compact(&format!("{DEFAULT_VOCAB}12:30")), "12:30");
 }
 
 #[test]

@@ -60,7 +60,8 @@ impl Walk<'_> {
         let Some(term) = node.as_str() else {
             return Err(InvalidBody::here("a vocab is a string or an array of strings"));
         };
-        self.context.expand(term).parse().map_err(|_| {
+        let iri = self.context.vocabulary(term).and_then(|iri| iri.parse().ok());
+        iri.ok_or_else(|| {
             let shown: String = term.chars().take(80).collect();
             InvalidBody::here(format!("{shown:?} does not expand to a URI"))
         })
@@ -154,7 +155,7 @@ fn language_map(node: &Node<'_>) -> Walked<()> {
 
 /// Whether this is formed like a language tag: parts of one to eight letters and digits, the
 /// first of letters alone (RFC 5646, clause 2.1), or `@none`.
-fn is_language_tag(tag: &str) -> bool {
+pub fn is_language_tag(tag: &str) -> bool {
     if tag == "@none" {
         return true;
     }

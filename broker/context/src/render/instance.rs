@@ -5,21 +5,18 @@ use musubi_model::{
 };
 
 use super::Rendering;
+use super::writer::opening;
 use crate::expand::{Looks, looks};
 
 impl<'r> Rendering<'_, 'r> {
     pub(super) fn normalized(&mut self, instance: &'r Instance) {
-        self.writer.raw(match instance.value.kind {
-            AttributeType::Property => "{\"type\":\"Property\",",
-            AttributeType::GeoProperty => "{\"type\":\"GeoProperty\",",
-            AttributeType::Relationship => "{\"type\":\"Relationship\",",
-            AttributeType::LanguageProperty => "{\"type\":\"LanguageProperty\",",
-            AttributeType::VocabProperty => "{\"type\":\"VocabProperty\",",
-            AttributeType::JsonProperty => "{\"type\":\"JsonProperty\",",
-            AttributeType::ListProperty => "{\"type\":\"ListProperty\",",
-            AttributeType::ListRelationship => "{\"type\":\"ListRelationship\",",
-        });
-        self.value_member(&instance.value);
+        self.writer.raw(opening(instance.value.kind));
+        self.normalized_rest(instance);
+    }
+
+    /// A normalized instance from its value on.
+    pub(super) fn normalized_rest(&mut self, instance: &'r Instance) {
+        self.value(&instance.value);
         self.qualifiers(instance);
         self.writer.raw("}");
     }
@@ -90,36 +87,22 @@ impl<'r> Rendering<'_, 'r> {
 
     /// The member that holds the value.
     fn value_member(&mut self, value: &Value) {
-        let json = value.json.as_str();
+        self.writer.raw("\"");
+        self.writer.raw(value.kind.member());
+        self.writer.raw("\":");
+        self.value(value);
+    }
+
+    fn value(&mut self, value: &Value) {
         match value.kind {
-            AttributeType::Property | AttributeType::GeoProperty => {
-                self.writer.raw("\"value\":");
-                self.writer.raw(json);
-            }
-            AttributeType::Relationship => {
-                self.writer.raw("\"object\":");
-                self.writer.raw(json);
-            }
-            AttributeType::LanguageProperty => {
-                self.writer.raw("\"languageMap\":");
-                self.writer.raw(json);
-            }
-            AttributeType::VocabProperty => {
-                self.writer.raw("\"vocab\":");
-                self.vocab(&value.json);
-            }
-            AttributeType::JsonProperty => {
-                self.writer.raw("\"json\":");
-                self.writer.raw(json);
-            }
-            AttributeType::ListProperty => {
-                self.writer.raw("\"valueList\":");
-                self.writer.raw(json);
-            }
-            AttributeType::ListRelationship => {
-                self.writer.raw("\"objectList\":");
-                self.object_list(json);
-            }
+            AttributeType::Property
+            | AttributeType::GeoProperty
+            | AttributeType::Relationship
+            | AttributeType::LanguageProperty
+            | AttributeType::JsonProperty
+            | AttributeType::ListProperty => self.writer.raw(value.json.as_str()),
+            AttributeType::VocabProperty => self.vocab(&value.json),
+            AttributeType::ListRelationship => self.object_list(value.json.as_str()),
         }
     }
 

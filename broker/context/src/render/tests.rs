@@ -329,3 +329,51 @@ fn entities_one_after_another_look_as_each_alone() {
         assert_eq!(String::from_utf8(together).unwrap(), String::from_utf8(apart).unwrap());
     }
 }
+
+#[test]
+fn equal_times_keep_the_digits_that_each_was_written_with() {
+    let context = Context::core();
+    let body = json!({
+        "id": "urn:ngsi-ld:Clock:1",
+        "type": "Clock",
+        "short": {"type": "Property", "value": 1, "observedAt": "2020-01-01T00:00:00Z"},
+        "long": {"type": "Property", "value": 1, "observedAt": "2020-01-01T00:00:00.000Z"},
+        "again": {"type": "Property", "value": 1, "observedAt": "2020-01-01T00:00:00.000Z"}
+    });
+    let entity = entity(&body, &context);
+    let found = rendered(&entity, &context, &form(Form::Normalized));
+    for name in ["short", "long", "again"] {
+        assert_eq!(found[name]["observedAt"], body[name]["observedAt"], "{name}");
+    }
+}
+
+#[test]
+fn an_attribute_may_be_of_another_kind_in_the_next_entity() {
+    let context = Context::core();
+    let of = |attribute: Tree| {
+        let mut body = json!({"id": "urn:ngsi-ld:Thing:1", "type": "Thing"});
+        body["owner"] = attribute;
+        entity(&body, &context)
+    };
+    let bodies = [
+        json!({"type": "Property", "value": "a"}),
+        json!({"type": "Relationship", "object": "urn:a:1"}),
+        json!([{"type": "Property", "value": 1}, {"type": "Property", "value": 2, "datasetId": "urn:d"}]),
+        json!({"type": "Property", "value": "b"}),
+    ];
+    let entities: Vec<Entity> = bodies.iter().cloned().map(of).collect();
+    let representation = form(Form::Normalized);
+    let mut out = Vec::new();
+    let mut renderer = Renderer::new(&mut out, &context, &representation);
+    for (index, entity) in entities.iter().enumerate() {
+        if index > 0 {
+            renderer.comma();
+        }
+        renderer.entity(entity);
+    }
+    let text = format!("[{}]", String::from_utf8(out).unwrap());
+    let found: Tree = serde_json::from_str(&text).unwrap();
+    for (index, body) in bodies.iter().enumerate() {
+        assert_eq!(&found[index]["owner"], body, "{text}");
+    }
+}

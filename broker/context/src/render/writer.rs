@@ -4,7 +4,7 @@ use std::io::Write;
 use std::ops::Range;
 use std::sync::Arc;
 
-use musubi_model::Timestamp;
+use musubi_model::{AttributeType, Timestamp};
 use smallvec::SmallVec;
 
 use crate::Context;
@@ -14,17 +14,34 @@ use crate::context::Compacted;
 pub(super) struct Writer<'o, 'c> {
     out: &'o mut Vec<u8>,
     context: &'c Context,
-    /// The last time that was written, and where it stands in the output: the times of an entity
-    /// are mostly the same few.
-    last: Option<(Timestamp, Range<usize>)>,
+    /// The last time that was written, what stood before it, and where both stand in the output:
+    /// the times of an entity are mostly the same few.
+    last: Option<(&'static str, Timestamp, Range<usize>)>,
     names: WrittenNames<'c>,
 }
 
-/// Names that were written, and where they stand in the output: entities of one type have mostly
-/// the same, in the same order, and stores keep one text of each.
+/// How a name was written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Written {
+    /// By itself.
+    Alone,
+    /// With all that stands before the value of a normalized attribute of this kind.
+    Opening(AttributeType),
+}
+
+/// A name that was written.
+struct WrittenName<'c> {
+    name: &'c Arc<str>,
+    how: Written,
+    /// Where it stands in the output.
+    range: Range<usize>,
+}
+
+/// Names that were written: entities of one type have mostly the same, in the same order, and
+/// stores keep one text of each.
 #[derive(Default)]
 struct WrittenNames<'c> {
-    known: SmallVec<[(&'c Arc<str>, Range<usize>); 16]>,
+    known: SmallVec<[WrittenName<'c>; 16]>,
     /// Where the next one is expected.
     next: usize,
 }
@@ -35,18 +52,22 @@ impl<'c> WrittenNames<'c> {
     /// The most that are looked through for one that is not where it is expected.
     const NEAR: usize = 16;
 
-    fn find(&mut self, name: &Arc<str>) -> Option<Range<usize>> {
+    fn find(&mut self, name: &Arc<str>, how: Written) -> Option<Range<usize>> {
+        let is_it = |known: &WrittenName<'_>| Arc::ptr_eq(known.name, name) && known.how == how;
         let (earlier, later) = self.known.split_at_checked(self.next)?;
         let mut around = later.iter().chain(earlier).take(Self::NEAR);
-        let steps = around.position(|(known, _)| Arc::ptr_eq(known, name))?;
-        let at = (self.next + steps) % self.known.len();
+        let steps = around.position(is_it)?;
+        let mut at = self.next + steps;
+        if at >= self.known.len() {
+            at -= self.known.len();
+        }
         self.next = at + 1;
-        self.known.get(at).map(|(_, range)| range.clone())
+        self.known.get(at).map(|known| known.range.clone())
     }
 
-    fn remember(&mut self, name: &'c Arc<str>, range: Range<usize>) {
+    fn remember(&mut self, name: &'c Arc<str>, how: Written, range: Range<usize>) {
         if self.known.len() < Self::MAX {
-            self.known.push((name, range));
+            self.known.push(WrittenName { name, how, range });
             self.next = self.known.len();
         }
     }
@@ -76,13 +97,34 @@ impl<'o, 'c> Writer<'o, 'c> {
 
     /// The short form of a name.
     pub(super) fn name(&mut self, iri: &'c Arc<str>) {
-        if let Some(written) = self.names.find(iri) {
+        if let Some(written) = self.names.find(iri, Written::Alone) {
             self.out.extend_from_within(written);
             return;
         }
         let start = self.out.len();
         self.new_name(iri);
-        self.names.remember(iri, start..self.out.len());
+        self.names.remember(iri, Written::Alone, start..self.out.len());
+    }
+
+    /// Everything before the value of a normalized attribute, if it was written before.
+    pub(super) fn repeat_opening(&mut self, iri: &Arc<str>, kind: AttributeType) -> bool {
+        match self.names.find(iri, Written::Opening(kind)) {
+            Some(written) => {
+                self.out.extend_from_within(written);
+                true
+            }
+            None => false,
+        }
+    }
+
+    /// Everything before the value of a normalized attribute.
+    pub(super) fn opening(&mut self, iri: &'c Arc<str>, kind: AttributeType) {
+        let start = self.out.len();
+        self.raw(",");
+        self.new_name(iri);
+        self.raw(":");
+        self.raw(opening(kind));
+        self.names.remember(iri, Written::Opening(kind), start..self.out.len());
     }
 
     /// The short form of a name of which nothing is remembered.
@@ -101,17 +143,26 @@ impl<'o, 'c> Writer<'o, 'c> {
         self.raw(context.member());
     }
 
+    /// A text that needs no escapes, such as an IRI.
+    pub(super) fn plain(&mut self, text: &str) {
+        self.raw("\"");
+        self.raw(text);
+        self.raw("\"");
+    }
+
     /// A point in time, behind the text that is given.
-    pub(super) fn time(&mut self, before: &str, time: Timestamp) {
-        self.raw(before);
+    pub(super) fn time(&mut self, before: &'static str, time: Timestamp) {
         let start = self.out.len();
         match &self.last {
-            Some((last, range)) if *last == time => self.out.extend_from_within(range.clone()),
+            Some((same, last, range)) if *same == before && last.is_written_like(time) => {
+                self.out.extend_from_within(range.clone());
+            }
             _ => {
+                self.raw(before);
                 self.raw("\"");
                 self.raw(time.text().as_str());
                 self.raw("\"");
-                self.last = Some((time, start..self.out.len()));
+                self.last = Some((before, time, start..self.out.len()));
             }
         }
     }
@@ -165,5 +216,19 @@ impl<'o, 'c> Writer<'o, 'c> {
             rest = characters.as_str();
         }
         self.raw(rest);
+    }
+}
+
+/// What stands between the name and the value of a normalized attribute.
+pub(super) fn opening(kind: AttributeType) -> &'static str {
+    match kind {
+        AttributeType::Property => "{\"type\":\"Property\",\"value\":",
+        AttributeType::GeoProperty => "{\"type\":\"GeoProperty\",\"value\":",
+        AttributeType::Relationship => "{\"type\":\"Relationship\",\"object\":",
+        AttributeType::LanguageProperty => "{\"type\":\"LanguageProperty\",\"languageMap\":",
+        AttributeType::VocabProperty => "{\"type\":\"VocabProperty\",\"vocab\":",
+        AttributeType::JsonProperty => "{\"type\":\"JsonProperty\",\"json\":",
+        AttributeType::ListProperty => "{\"type\":\"ListProperty\",\"valueList\":",
+        AttributeType::ListRelationship => "{\"type\":\"ListRelationship\",\"objectList\":",
     }
 }
