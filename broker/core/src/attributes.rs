@@ -3,10 +3,11 @@
 
 use musubi_model::{
     AttrName, AttributeFragment, Entity, EntityFragment, EntityId, InstanceFragment, Instances,
-    Overwrite, UpdateResult,
+    NotUpdated, Overwrite, UpdateResult,
 };
 use musubi_query::TypeSelection;
 
+use crate::entities::left_alone;
 use crate::{Error, Right, Session};
 
 impl Session {
@@ -25,7 +26,10 @@ impl Session {
     ) -> Result<UpdateResult, Error> {
         self.caller.require(Right::ChangeEntities)?;
         self.change(id, types, |entity, now| {
-            let (entity, result) = entity.append(fragment.clone(), overwrite, now)?;
+            let mut fragment = fragment.clone();
+            let older = self.conditions.take_older(&mut fragment, entity);
+            let (entity, mut result) = entity.append(fragment, overwrite, now)?;
+            result.not_updated.extend(older.into_iter().map(NotUpdated::from));
             Ok((Some(entity), result))
         })
         .await
@@ -44,13 +48,17 @@ impl Session {
     ) -> Result<UpdateResult, Error> {
         self.caller.require(Right::ChangeEntities)?;
         self.change(id, types, |entity, now| {
-            let (entity, result) = entity.update(fragment.clone(), now)?;
+            let mut fragment = fragment.clone();
+            let older = self.conditions.take_older(&mut fragment, entity);
+            let (entity, mut result) = entity.update(fragment, now)?;
+            result.not_updated.extend(older.into_iter().map(NotUpdated::from));
             Ok((Some(entity), result))
         })
         .await
     }
 
-    /// Updates one attribute instance in part (CIM 009, clause 5.6.4).
+    /// Updates one attribute instance in part (CIM 009, clause 5.6.4). The result says so if it was
+    /// left alone because it is no news.
     ///
     /// # Errors
     ///
@@ -62,16 +70,36 @@ impl Session {
         types: Option<&TypeSelection>,
         name: &AttrName,
         fragment: InstanceFragment,
-    ) -> Result<(), Error> {
+    ) -> Result<UpdateResult, Error> {
         self.caller.require(Right::ChangeEntities)?;
         self.change(id, types, |entity, now| {
             let changed = entity.update_attribute(name, fragment.clone(), now)?;
-            changed.map(|entity| (Some(entity), ())).ok_or_else(|| no_attribute(id, name))
+            let changed = changed.ok_or_else(|| no_attribute(id, name))?;
+            let instances = std::iter::once(fragment.clone()).collect();
+            let fragment = AttributeFragment { name: name.clone(), instances };
+            let (_, result) = self.only_newer(fragment, entity);
+            let state = if result.updated.is_empty() { entity.clone() } else { changed };
+            Ok((Some(state), result))
         })
         .await
     }
 
-    /// Replaces instances of one attribute (CIM 009, clause 5.6.19).
+    /// Of the fragment of an attribute, what is not left alone because it is no news; and what is
+    /// told of it.
+    fn only_newer(
+        &self,
+        fragment: AttributeFragment,
+        entity: &Entity,
+    ) -> (Option<AttributeFragment>, UpdateResult) {
+        let attributes = vec![fragment];
+        let mut fragment = EntityFragment { attributes, ..EntityFragment::default() };
+        let older = self.conditions.take_older(&mut fragment, entity);
+        let result = left_alone(&fragment, older);
+        (fragment.attributes.pop(), result)
+    }
+
+    /// Replaces instances of one attribute (CIM 009, clause 5.6.19). The result names those that
+    /// were left alone because they are no news.
     ///
     /// # Errors
     ///
@@ -82,11 +110,14 @@ impl Session {
         id: &EntityId,
         types: Option<&TypeSelection>,
         fragment: AttributeFragment,
-    ) -> Result<(), Error> {
+    ) -> Result<UpdateResult, Error> {
         self.caller.require(Right::ChangeEntities)?;
         self.change(id, types, |entity, now| {
-            let changed = entity.replace_attribute(fragment.clone(), now)?;
-            changed.map(|entity| (Some(entity), ())).ok_or_else(|| no_attribute(id, &fragment.name))
+            let (newer, result) = self.only_newer(fragment.clone(), entity);
+            let Some(newer) = newer else { return Ok((Some(entity.clone()), result)) };
+            let changed = entity.replace_attribute(newer, now)?;
+            let changed = changed.ok_or_else(|| no_attribute(id, &fragment.name))?;
+            Ok((Some(changed), result))
         })
         .await
     }

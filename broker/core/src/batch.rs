@@ -5,13 +5,14 @@ use std::iter;
 use std::sync::Arc;
 
 use musubi_model::{
-    Cause, Entity, EntityFragment, EntityId, NotUpdated, Overwrite, Timestamp, UpdateResult,
+    Cause, Entity, EntityFragment, EntityId, NotUpdated, Older, Overwrite, Timestamp, UpdateResult,
 };
 use musubi_store::{Expect, Found};
 use rustc_hash::FxHashSet;
 
 use crate::commit::{Change, Current, Plan, Task};
-use crate::{Error, Right, Session};
+use crate::schemas::Extent;
+use crate::{Conditions, Error, Right, Session};
 
 /// What an upsert does to an entity that is there (CIM 009, clause 5.6.8).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -121,10 +122,13 @@ impl Session {
     pub async fn delete_entities(&self, ids: Vec<EntityId>) -> Result<BatchResult, Error> {
         self.caller.require(Right::DeleteEntities)?;
         self.require_tenant().await?;
-        let items = ids
-            .into_iter()
-            .map(|id| Item { id, fragment: EntityFragment::default(), action: Action::Delete })
-            .collect();
+        let item = |id| Item {
+            id,
+            fragment: EntityFragment::default(),
+            action: Action::Delete,
+            conditions: self.conditions.clone(),
+        };
+        let items = ids.into_iter().map(item).collect();
         self.settle(items).await
     }
 
@@ -138,7 +142,8 @@ impl Session {
             let Some(id) = fragment.id.clone() else {
                 return Err(Error::BadRequestData("an entity without id in a batch".to_owned()));
             };
-            items.push(Item { id, fragment, action });
+            let conditions = self.conditions.clone();
+            items.push(Item { id, fragment, action, conditions });
         }
         self.settle(items).await
     }
@@ -173,6 +178,7 @@ struct Item {
     id: EntityId,
     fragment: EntityFragment,
     action: Action,
+    conditions: Conditions,
 }
 
 /// What became of one item.
@@ -189,6 +195,16 @@ impl Task for Item {
         iter::once(&self.id)
     }
 
+    fn extent(&self) -> Extent {
+        match self.action {
+            Action::Create | Action::Upsert(UpsertMode::Replace) => Extent::Whole,
+            Action::Upsert(UpsertMode::Update)
+            | Action::Update(_)
+            | Action::Merge
+            | Action::Delete => Extent::Part,
+        }
+    }
+
     fn decide(&self, current: &Current, now: Timestamp) -> Result<Plan<Done>, Error> {
         let found = current.get(&self.id);
         let (state, answer) = match (self.action, found) {
@@ -201,15 +217,14 @@ impl Task for Item {
             (Action::Update(_) | Action::Merge | Action::Delete, None) => {
                 return Err(Error::no_entity(&self.id));
             }
-            (Action::Upsert(UpsertMode::Replace), Some(found)) => {
-                (Some(found.entity.replace(self.fragment.clone(), now)?), Done::Changed)
-            }
+            (Action::Upsert(UpsertMode::Replace), Some(found)) => self.replace(found, now)?,
             (Action::Upsert(UpsertMode::Update), Some(found)) => {
                 self.append(found, Overwrite::Yes, now)?
             }
             (Action::Update(overwrite), Some(found)) => self.append(found, overwrite, now)?,
             (Action::Merge, Some(found)) => {
-                (Some(found.entity.merge(self.fragment.clone(), now)?), Done::Changed)
+                let (fragment, older) = self.newer(found);
+                (Some(found.entity.merge(fragment, now)?), done(not_updated(older)))
             }
             (Action::Delete, Some(_)) => (None, Done::Changed),
         };
@@ -222,17 +237,40 @@ impl Task for Item {
 }
 
 impl Item {
+    /// The fragment without what is no news, and what was taken out of it.
+    fn newer(&self, found: &Found) -> (EntityFragment, Vec<Older>) {
+        let mut fragment = self.fragment.clone();
+        let older = self.conditions.take_older(&mut fragment, &found.entity);
+        (fragment, older)
+    }
+
     fn append(
         &self,
         found: &Found,
         overwrite: Overwrite,
         now: Timestamp,
     ) -> Result<(Option<Entity>, Done), Error> {
-        let (entity, UpdateResult { not_updated, .. }) =
-            found.entity.append(self.fragment.clone(), overwrite, now)?;
-        let done = if not_updated.is_empty() { Done::Changed } else { Done::InPart(not_updated) };
-        Ok((Some(entity), done))
+        let (fragment, older) = self.newer(found);
+        let (entity, UpdateResult { not_updated: left, .. }) =
+            found.entity.append(fragment, overwrite, now)?;
+        let left = left.into_iter().chain(not_updated(older)).collect();
+        Ok((Some(entity), done(left)))
     }
+
+    fn replace(&self, found: &Found, now: Timestamp) -> Result<(Option<Entity>, Done), Error> {
+        let (fragment, older) = self.newer(found);
+        let mut entity = found.entity.replace(fragment, now)?;
+        entity.put_back(&found.entity, &older);
+        Ok((Some(entity), done(not_updated(older))))
+    }
+}
+
+fn not_updated(older: Vec<Older>) -> Vec<NotUpdated> {
+    older.into_iter().map(NotUpdated::from).collect()
+}
+
+fn done(left: Vec<NotUpdated>) -> Done {
+    if left.is_empty() { Done::Changed } else { Done::InPart(left) }
 }
 
 fn in_part(left: &[NotUpdated]) -> Error {

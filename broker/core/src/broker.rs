@@ -7,9 +7,13 @@ use musubi_context::Contexts;
 use musubi_model::{Clock, Sequence, Tenant};
 use musubi_notify::{Ledger, Notifications};
 use musubi_store::Store;
+use prometheus_client::registry::Registry as Metrics;
 
+use crate::contexts::StoredContexts;
+use crate::identity::Identity;
+use crate::schemas;
 use crate::tenants::Tenants;
-use crate::{Caller, Error, Replay, Session};
+use crate::{Caller, Conditions, Error, OutOfOrder, Replay, Session, WriteRules};
 
 /// What a broker is made of.
 #[derive(Clone)]
@@ -29,6 +33,8 @@ pub struct BrokerOptions {
     pub attempts: usize,
     /// How many changes stay in the log behind the slowest reader.
     pub log_kept: u64,
+    /// What holds for every write.
+    pub rules: WriteRules,
 }
 
 impl BrokerOptions {
@@ -54,6 +60,10 @@ pub struct Broker(Arc<Shared>);
 pub(crate) struct Shared {
     pub(crate) options: BrokerOptions,
     pub(crate) tenants: Tenants,
+    /// Held by whoever changes which contexts are kept here.
+    pub(crate) hosting: futures_util::lock::Mutex<()>,
+    pub(crate) identity: Identity,
+    pub(crate) schemas: schemas::Registry,
 }
 
 impl fmt::Debug for Broker {
@@ -64,13 +74,29 @@ impl fmt::Debug for Broker {
 
 impl Broker {
     /// A broker on what `options` names.
-    pub fn new(options: BrokerOptions) -> Self {
-        Self(Arc::new(Shared { options, tenants: Tenants::default() }))
+    pub fn new(mut options: BrokerOptions) -> Self {
+        let hosted = Arc::new(StoredContexts(Arc::clone(&options.store)));
+        options.contexts = options.contexts.with_hosted(hosted);
+        let identity = Identity::starting_now();
+        let hosting = futures_util::lock::Mutex::new(());
+        Self(Arc::new(Shared {
+            options,
+            tenants: Tenants::default(),
+            hosting,
+            identity,
+            schemas: schemas::Registry::default(),
+        }))
     }
 
     /// The only door to an operation: somebody, in a tenant.
     pub fn session(&self, caller: Caller, tenant: Tenant) -> Session {
-        Session { broker: self.clone(), caller, tenant }
+        let out_of_order = if self.0.options.rules.newer_only.has(&tenant) {
+            OutOfOrder::LeaveAlone
+        } else {
+            OutOfOrder::Apply
+        };
+        let conditions = Conditions { out_of_order, ..Conditions::default() };
+        Session { broker: self.clone(), caller, tenant, conditions, warnings: None }
     }
 
     /// The contexts that requests may name.
@@ -97,6 +123,31 @@ impl Broker {
         self.0.tenants.load(self.store()).await
     }
 
+    /// Puts the schemas in force that the store has. Until it has answered, writes are held
+    /// against none, so it has to be called before the first of them.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Store`] if the store does not answer.
+    pub async fn load_schemas(&self) -> Result<(), Error> {
+        self.0.schemas.load(self.store()).await
+    }
+
+    /// Whether any tenant has a schema in force.
+    pub fn has_schemas(&self) -> bool {
+        self.0.schemas.any()
+    }
+
+    /// Adds what the broker itself counts to a registry.
+    pub fn register_metrics(&self, metrics: &mut Metrics) {
+        self.0.schemas.violations.register(metrics);
+    }
+
+    /// The tenants that are known here, the default one first.
+    pub fn tenants(&self) -> Vec<Tenant> {
+        self.0.tenants.known()
+    }
+
     /// Lets the store drop the changes that no notification needs any more, but for the newest
     /// [`BrokerOptions::log_kept`]. To be called now and then.
     ///
@@ -115,6 +166,10 @@ impl Broker {
 
     pub(crate) fn store(&self) -> &dyn Store {
         &*self.0.options.store
+    }
+
+    pub(crate) fn rules(&self) -> &WriteRules {
+        &self.0.options.rules
     }
 
     pub(crate) fn shared(&self) -> &Shared {

@@ -29,10 +29,18 @@ pub enum Right {
     ReadSubscriptions,
     /// To create, change and delete subscriptions.
     WriteSubscriptions,
+    /// To see the contexts that there are.
+    ReadContexts,
+    /// To add, reload and delete contexts.
+    WriteContexts,
     /// To see dead letters.
     ReadDeadLetters,
     /// To replay and delete dead letters.
     WriteDeadLetters,
+    /// To see the schemas of entity types.
+    ReadSchemas,
+    /// To register and delete schemas of entity types.
+    WriteSchemas,
     /// To write on behalf of an adapter.
     Ingest,
 }

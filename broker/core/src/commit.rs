@@ -7,6 +7,7 @@ use musubi_query::{Filter, TypeSelection};
 use musubi_store::{Expect, Found, Group, Outcome, RecordWrite, Write};
 use rustc_hash::{FxHashMap, FxHashSet};
 
+use crate::schemas::{Extent, Wrong};
 use crate::{Committed, Error, Session, tenants};
 
 /// Something to do to some entities, all or nothing.
@@ -19,6 +20,11 @@ pub(crate) trait Task {
 
     /// What to write, given the entities as they are. May be asked again, with others.
     fn decide(&self, current: &Current, now: Timestamp) -> Result<Plan<Self::Answer>, Error>;
+
+    /// How much of an entity that is there it brings. What it creates, it brings as a whole.
+    fn extent(&self) -> Extent {
+        Extent::Part
+    }
 }
 
 /// What a [`Task`] wants written, and what is to be told then.
@@ -28,6 +34,14 @@ pub(crate) struct Plan<A> {
     pub(crate) writes: Vec<Change>,
     pub(crate) records: Vec<RecordWrite>,
     pub(crate) answer: A,
+}
+
+impl Plan<()> {
+    /// One write that a request asks for.
+    pub(crate) fn of_request(change: Change) -> Self {
+        let (writes, records) = (vec![change], Vec::new());
+        Self { cause: Cause::Request, writes, records, answer: () }
+    }
 }
 
 /// One entity's new state.
@@ -58,34 +72,48 @@ struct Pending<T> {
 }
 
 impl Session {
-    /// Changes one entity that is there. `decide` gives the new state, none to delete it, and the
-    /// answer; it is asked again if somebody else was faster.
+    /// Changes one entity that is there, under the session's conditions. `decide` gives the new
+    /// state, none to delete it, and the answer; it is asked again if somebody else was faster.
     pub(crate) async fn change<A>(
         &self,
+        id: &EntityId,
+        types: Option<&TypeSelection>,
+        decide: impl FnMut(&Entity, Timestamp) -> Result<(Option<Entity>, A), Error>,
+    ) -> Result<A, Error> {
+        self.change_as(Extent::Part, id, types, decide).await
+    }
+
+    /// As [`change`](Self::change), where the new state is so much of the entity.
+    pub(crate) async fn change_as<A>(
+        &self,
+        extent: Extent,
         id: &EntityId,
         types: Option<&TypeSelection>,
         mut decide: impl FnMut(&Entity, Timestamp) -> Result<(Option<Entity>, A), Error>,
     ) -> Result<A, Error> {
         self.require_tenant().await?;
         for _ in 0..self.broker.shared().options.attempts.max(1) {
-            let found = self.find(id, types).await?;
             let now = self.now();
+            let found = self.find(id, types, now).await?;
+            if self.conditions.name_versions() {
+                self.conditions.check(&found, &self.seal().await)?;
+            }
             let (state, answer) = decide(&found.entity, now)?;
             if state.as_ref() == Some(&*found.entity) {
                 return Ok(answer);
+            }
+            let mut wrong = Wrong::default();
+            if let Some(state) = &state {
+                self.broker.rules().check_size(state, Some(&found.entity))?;
+                wrong = self.check_schemas(Some(&found.entity), state, extent)?;
             }
             let change = Change {
                 id: id.clone(),
                 expect: Expect::At(found.revision),
                 state: state.map(Arc::new),
             };
-            let plan = Plan {
-                cause: Cause::Request,
-                writes: vec![change],
-                records: Vec::new(),
-                answer: (),
-            };
-            if self.commit_one(plan, now).await?.is_some() {
+            if self.commit_one(Plan::of_request(change), now).await?.is_some() {
+                self.tell(wrong);
                 return Ok(answer);
             }
         }
@@ -137,34 +165,40 @@ impl Session {
     /// Tries tasks of which no two concern the same entity: those that are settled, and those
     /// that have to be tried again.
     async fn round<T: Task>(&self, round: Vec<Pending<T>>) -> Result<Round<T>, Error> {
-        let current = self.read(&round).await?;
         let now = self.now();
+        let current = self.read(&round, now).await?;
         let mut settled = Vec::with_capacity(round.len());
         let mut groups = Vec::with_capacity(round.len());
         let mut waiting = Vec::with_capacity(round.len());
         for pending in round {
-            match pending.task.decide(&current, now) {
+            match self.decide(&pending.task, &current, now) {
                 Err(error) => settled.push((pending.index, Err(error))),
-                Ok(plan) if plan.writes.is_empty() && plan.records.is_empty() => {
+                Ok((plan, _)) if plan.writes.is_empty() && plan.records.is_empty() => {
                     settled.push((pending.index, Ok((plan.answer, Committed::default()))));
                 }
-                Ok(plan) => {
+                Ok((plan, wrong)) => {
                     let (group, answer) = self.group(plan, now);
-                    waiting.push((pending, group.writes.len(), answer));
+                    waiting.push((pending, group.writes.len(), (answer, wrong)));
                     groups.push(group);
                 }
             }
         }
         let outcomes = if groups.is_empty() { Vec::new() } else { self.commit(groups).await? };
         let mut again = Vec::new();
-        for ((mut pending, writes, answer), outcome) in waiting.into_iter().zip(outcomes) {
+        let mut in_the_way = Vec::new();
+        for ((mut pending, writes, (answer, wrong)), outcome) in waiting.into_iter().zip(outcomes) {
             pending.attempts += 1;
             match outcome {
-                Ok(committed) => settled.push((pending.index, Ok((answer, committed)))),
+                Ok(committed) => {
+                    self.tell(wrong);
+                    settled.push((pending.index, Ok((answer, committed))));
+                }
                 // What a record is to be was not decided from what was read, so to read again
                 // would not help.
                 Err(at) if at >= writes => settled.push((pending.index, Err(record_refused()))),
                 Err(_) if pending.attempts < self.broker.shared().options.attempts => {
+                    let absent = pending.task.ids().filter(|id| current.get(id).is_none());
+                    in_the_way.extend(absent.cloned());
                     again.push(pending);
                 }
                 Err(_) => {
@@ -174,22 +208,45 @@ impl Session {
                 }
             }
         }
+        if !in_the_way.is_empty() {
+            self.remove_expired(in_the_way, now).await?;
+        }
         Ok((settled, again))
     }
 
-    async fn read<T: Task>(&self, round: &[Pending<T>]) -> Result<Current, Error> {
+    /// What a task wants written, and what is wrong with it, if every entity of it is small enough
+    /// and follows what is enforced.
+    fn decide<T: Task>(
+        &self,
+        task: &T,
+        current: &Current,
+        now: Timestamp,
+    ) -> Result<(Plan<T::Answer>, Wrong), Error> {
+        let mut wrong = Wrong::default();
+        let plan = task.decide(current, now)?;
+        for change in &plan.writes {
+            let Some(state) = &change.state else { continue };
+            let old = current.get(&change.id).map(|found| &*found.entity);
+            self.broker.rules().check_size(state, old)?;
+            let extent = if old.is_none() { Extent::Whole } else { task.extent() };
+            wrong.add(self.check_schemas(old, state, extent)?);
+        }
+        Ok((plan, wrong))
+    }
+
+    async fn read<T: Task>(&self, round: &[Pending<T>], now: Timestamp) -> Result<Current, Error> {
         let ids: Vec<EntityId> =
             round.iter().flat_map(|pending| pending.task.ids()).cloned().collect();
         if ids.is_empty() {
             return Ok(Current::default());
         }
         let limit = ids.len();
-        let found = self.some(Filter::Ids(ids), limit).await?;
+        let found = self.some(Filter::Ids(ids), limit, Some(now)).await?;
         Ok(Current(found.into_iter().map(|found| (found.entity.id.clone(), found)).collect()))
     }
 
     /// The group of a plan; with the tenant's own record, if it may be the tenant's first.
-    fn group<A>(&self, plan: Plan<A>, now: Timestamp) -> (Group, A) {
+    pub(crate) fn group<A>(&self, plan: Plan<A>, now: Timestamp) -> (Group, A) {
         let creates = |change: &Change| change.expect == Expect::Absent;
         let first = plan.writes.iter().any(creates) || !plan.records.is_empty();
         let mut records = plan.records;
@@ -210,7 +267,10 @@ impl Session {
     }
 
     /// What became of each group; the index of what was refused, writes first.
-    async fn commit(&self, groups: Vec<Group>) -> Result<Vec<Result<Committed, usize>>, Error> {
+    pub(crate) async fn commit(
+        &self,
+        groups: Vec<Group>,
+    ) -> Result<Vec<Result<Committed, usize>>, Error> {
         let names_tenant = |group: &Group| {
             group.records.iter().any(|record| record.key.kind == musubi_store::RecordKind::Tenant)
         };

@@ -20,6 +20,9 @@ pub enum Error {
     /// What was asked for is not there; the text names it, as in "entity urn:a:1".
     #[error("there is no {0}")]
     ResourceNotFound(String),
+    /// The entity is at a version at which the client does not want it changed.
+    #[error("{0}")]
+    PreconditionFailed(String),
     /// The tenant has never been written to.
     #[error("there is no tenant {0:?}")]
     NonexistentTenant(Tenant),

@@ -9,7 +9,7 @@ use musubi_model::{
 use musubi_store::{Expect, RecordKind, RecordQuery, RecordWrite};
 
 use crate::commit::{Change, Current, Plan, Task};
-use crate::{Error, Right, Session};
+use crate::{Conditions, Error, Right, Session};
 
 /// What is written together or not at all.
 #[derive(Clone, Debug, Default)]
@@ -38,7 +38,8 @@ const SLICE: usize = 1000;
 
 impl Session {
     /// Writes on behalf of adapters: one result per item, in order. Items that concern the same
-    /// entity are carried out in their order, the others at once.
+    /// entity are carried out in their order, the others at once. Where the tenant's rules say so,
+    /// instances that were observed no later than those that are there are left out.
     ///
     /// # Errors
     ///
@@ -46,7 +47,8 @@ impl Session {
     /// may be given again. What is wrong with a single item is its own result.
     pub async fn ingest(&self, items: Vec<Ingest>) -> Result<Vec<Result<Committed, Error>>, Error> {
         self.caller.require(Right::Ingest)?;
-        let results = self.carry_out(items).await?;
+        let task = |item| Ingestion { item, conditions: self.conditions.clone() };
+        let results = self.carry_out(items.into_iter().map(task).collect()).await?;
         Ok(results.into_iter().map(|result| result.map(|((), committed)| committed)).collect())
     }
 
@@ -77,55 +79,68 @@ impl Session {
     }
 }
 
-impl Task for Ingest {
+/// An item, and what the tenant's rules say.
+struct Ingestion {
+    item: Ingest,
+    conditions: Conditions,
+}
+
+impl Task for Ingestion {
     type Answer = ();
 
     fn ids(&self) -> impl Iterator<Item = &EntityId> {
-        self.entities.iter().filter_map(|fragment| fragment.id.as_ref())
+        self.item.entities.iter().filter_map(|fragment| fragment.id.as_ref())
     }
 
     fn decide(&self, current: &Current, now: Timestamp) -> Result<Plan<()>, Error> {
-        let mut writes: Vec<Change> = Vec::with_capacity(self.entities.len());
-        for fragment in &self.entities {
+        let item = &self.item;
+        let mut writes: Vec<Change> = Vec::with_capacity(item.entities.len());
+        for fragment in &item.entities {
             let Some(id) = &fragment.id else {
                 return Err(Error::BadRequestData("an entity without id".to_owned()));
             };
             // An item may mention an entity twice; a group may not.
             if let Some(earlier) = writes.iter_mut().find(|change| change.id == *id) {
-                let state = written(fragment.clone(), earlier.state.as_deref(), now)?;
+                let state = self.written(fragment.clone(), earlier.state.as_deref(), now)?;
                 earlier.state = Some(Arc::new(state));
                 continue;
             }
             let found = current.get(id);
-            let state = written(fragment.clone(), found.map(|found| &*found.entity), now)?;
+            let there = found.map(|found| &*found.entity);
+            let state = self.written(fragment.clone(), there, now)?;
             writes.push(Change {
                 id: id.clone(),
                 expect: found.map_or(Expect::Absent, |found| Expect::At(found.revision)),
                 state: Some(Arc::new(state)),
             });
         }
-        Ok(Plan { cause: self.cause.clone(), writes, records: self.records.clone(), answer: () })
+        Ok(Plan { cause: item.cause.clone(), writes, records: item.records.clone(), answer: () })
     }
 }
 
-/// The entity that a fragment makes of what is there.
-fn written(
-    mut fragment: EntityFragment,
-    there: Option<&Entity>,
-    now: Timestamp,
-) -> Result<Entity, Error> {
-    let deleted = take_deletions(&mut fragment);
-    let Some(there) = there else { return Ok(Entity::create(fragment, now)?) };
-    let (mut entity, _) = there.append(fragment, Overwrite::Yes, now)?;
-    for attribute in deleted {
-        for instance in attribute.instances {
-            let which = instance.dataset_id.map_or(Instances::Default, Instances::Dataset);
-            if let Some(without) = entity.delete_attribute(&attribute.name, &which, now) {
-                entity = without;
+impl Ingestion {
+    /// The entity that a fragment makes of what is there.
+    fn written(
+        &self,
+        mut fragment: EntityFragment,
+        there: Option<&Entity>,
+        now: Timestamp,
+    ) -> Result<Entity, Error> {
+        let deleted = take_deletions(&mut fragment);
+        let Some(there) = there else { return Ok(Entity::create(fragment, now)?) };
+        // A late measurement is nothing that its sender could do better: it is left out, and done.
+        self.conditions.take_older(&mut fragment, there);
+        let (mut entity, _) = there.append(fragment, Overwrite::Yes, now)?;
+        for attribute in deleted {
+            for instance in attribute.instances {
+                let which = instance.dataset_id.map_or(Instances::Default, Instances::Dataset);
+                if let Some(without) = entity.delete_attribute(&attribute.name, &which, now) {
+                    entity = without;
+                }
             }
         }
+        Ok(entity)
     }
-    Ok(entity)
 }
 
 /// Takes the instances that are Null out of the fragment.

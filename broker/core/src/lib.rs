@@ -10,27 +10,45 @@ mod batch;
 mod broker;
 mod caller;
 mod commit;
+mod conditions;
+mod contexts;
 mod dead_letters;
 mod entities;
 mod error;
+mod expiry;
+mod identity;
 mod ingest;
+mod purge;
 mod query;
+mod rules;
+mod schemas;
+mod seal;
 mod session;
 mod subscriptions;
+mod sweeper;
 mod tenants;
 mod types;
 
 pub use batch::{BatchResult, UpsertMode};
 pub use broker::{Broker, BrokerOptions};
 pub use caller::{Caller, Right};
+pub use conditions::{Conditions, OutOfOrder, Versions};
+pub use contexts::{ContextEntry, ContextKind, ServedContext};
 pub use dead_letters::{DeadLetter, Replay};
-pub use entities::Selection;
+pub use entities::{Common, Selection};
 pub use error::Error;
+pub use identity::SourceIdentity;
 pub use ingest::{Committed, Ingest};
+pub use purge::{Members, Purge};
+pub use rules::{TenantSet, WriteRules};
+pub use schemas::{SchemaMode, SchemaSource, SchemaWarning, SchemaWarnings, TypeSchema};
+pub use seal::{InvalidVersion, Seal, Version};
 pub use session::Session;
 pub use subscriptions::{Listed, SubscriptionPage};
+pub use sweeper::{SweepRound, Sweeper, SweeperOptions};
 
 // What the operations take and give is named by the crates below; a caller needs only this one.
 pub use musubi_store::{
-    Expect, Found, Page, RecordKey, RecordKind, RecordWrite, StoreError, TypeSummary,
+    AttributeSummary, Expect, Found, Page, RecordKey, RecordKind, RecordWrite, StoreError,
+    TypeSummary,
 };

@@ -6,7 +6,8 @@ use musubi_store::Page;
 use crate::{Error, Right, Session};
 
 impl Session {
-    /// The entities that the query wants, of those that the caller may see.
+    /// The entities that the query wants, of those that the caller may see, as they are now: what
+    /// has expired is not there.
     ///
     /// # Errors
     ///
@@ -15,6 +16,7 @@ impl Session {
         self.caller.require(Right::ReadEntities)?;
         self.require_tenant().await?;
         query.filter = self.caller.narrow(query.filter);
+        query.at = Some(self.now());
         Ok(self.broker.store().select(&self.tenant, &query).await?)
     }
 }

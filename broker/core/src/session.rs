@@ -4,7 +4,7 @@ use musubi_model::{EntityId, Tenant, Timestamp};
 use musubi_query::{EntityQuery, Filter, Start, TypeSelection};
 use musubi_store::{Found, Record, RecordKey, RecordKind, RecordQuery};
 
-use crate::{Broker, Caller, Error};
+use crate::{Broker, Caller, Conditions, Error, OutOfOrder, SchemaWarnings};
 
 /// Somebody in a tenant: the operations are methods of this, in one file per group of them.
 #[derive(Clone, Debug)]
@@ -12,12 +12,25 @@ pub struct Session {
     pub(crate) broker: Broker,
     pub(crate) caller: Caller,
     pub(crate) tenant: Tenant,
+    pub(crate) conditions: Conditions,
+    pub(crate) warnings: Option<SchemaWarnings>,
 }
 
 impl Session {
     /// The tenant.
     pub fn tenant(&self) -> &Tenant {
         &self.tenant
+    }
+
+    /// The same session, whose writes of one entity happen only under these conditions. What the
+    /// tenant's rules ask for stays.
+    #[must_use]
+    pub fn under(self, conditions: Conditions) -> Self {
+        let out_of_order = match self.conditions.out_of_order {
+            OutOfOrder::LeaveAlone => OutOfOrder::LeaveAlone,
+            OutOfOrder::Apply => conditions.out_of_order,
+        };
+        Self { conditions: Conditions { out_of_order, ..conditions }, ..self }
     }
 
     /// The broker.
@@ -41,32 +54,46 @@ impl Session {
         Err(Error::NonexistentTenant(self.tenant.clone()))
     }
 
-    /// The entity of this id, if the caller may see it and its types satisfy the selection.
+    /// The entity of this id as it is at that moment, if the caller may see it and its types
+    /// satisfy the selection.
     pub(crate) async fn find(
         &self,
         id: &EntityId,
         types: Option<&TypeSelection>,
+        at: Timestamp,
     ) -> Result<Found, Error> {
         let ids = Filter::Ids(vec![id.clone()]);
         let filter = match types {
             None => ids,
             Some(types) => Filter::All(vec![ids, Filter::Type(types.clone())]),
         };
-        self.first(filter).await?.ok_or_else(|| Error::no_entity(id))
+        self.first(filter, at).await?.ok_or_else(|| Error::no_entity(id))
     }
 
-    /// The first visible entity that satisfies `filter`.
-    pub(crate) async fn first(&self, filter: Filter) -> Result<Option<Found>, Error> {
-        Ok(self.some(filter, 1).await?.pop())
+    /// The first visible entity that satisfies `filter` at that moment.
+    pub(crate) async fn first(
+        &self,
+        filter: Filter,
+        at: Timestamp,
+    ) -> Result<Option<Found>, Error> {
+        Ok(self.some(filter, 1, Some(at)).await?.pop())
     }
 
-    /// The visible entities that satisfy `filter`, at most `limit`.
-    pub(crate) async fn some(&self, filter: Filter, limit: usize) -> Result<Vec<Found>, Error> {
+    /// The visible entities that satisfy `filter` at that moment, or with all that is kept of them
+    /// if none is given; at most `limit`.
+    pub(crate) async fn some(
+        &self,
+        filter: Filter,
+        limit: usize,
+        at: Option<Timestamp>,
+    ) -> Result<Vec<Found>, Error> {
         let query = EntityQuery {
             filter: self.caller.narrow(filter),
+            at,
             start: Start::Offset(0),
             limit,
             count: false,
+            ..EntityQuery::default()
         };
         Ok(self.broker.store().select(&self.tenant, &query).await?.items)
     }

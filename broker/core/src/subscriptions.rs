@@ -7,6 +7,7 @@ use musubi_notify::{DeliveryStatus, Ledger, Subscription, SubscriptionId};
 use musubi_store::{Expect, Record, RecordKind, RecordQuery, RecordWrite};
 
 use crate::commit::Plan;
+use crate::contexts::gone;
 use crate::{Error, Right, Session};
 
 /// A subscription as it is kept, and what became of its notifications.
@@ -47,11 +48,14 @@ impl Session {
     ) -> Result<SubscriptionId, Error> {
         self.caller.require(Right::WriteSubscriptions)?;
         let named = self.named_context(body).await?;
-        let notified_in = named.as_ref().unwrap_or(context);
+        // A notification of plain JSON can only name its context, so it needs an address.
+        let addressed = self.addressed(named.as_ref().unwrap_or(context)).await?;
         let (fresh, now) = (SubscriptionId::generate(), self.now());
-        let subscription = Subscription::parse_with(body, context, notified_in, fresh, now)?;
+        let subscription = Subscription::parse_with(body, context, &addressed.context, fresh, now)?;
         let id = subscription.id().clone();
-        if self.write_subscription(&id, Expect::Absent, Some(&subscription)).await? {
+        let (value, records) = (Some(&subscription), addressed.records.clone());
+        if self.write_subscription(&id, Expect::Absent, value, records).await? {
+            self.contexts_gone(&gone(&addressed.records));
             Ok(id)
         } else {
             Err(Error::AlreadyExists(format!("subscription {}", id.as_str())))
@@ -134,7 +138,7 @@ impl Session {
             let record = self.subscription_record(id).await?;
             let changed = read(&record)?.patch_with(body, context, named.as_ref(), self.now())?;
             let expect = Expect::At(record.revision);
-            if self.write_subscription(id, expect, Some(&changed)).await? {
+            if self.write_subscription(id, expect, Some(&changed), Vec::new()).await? {
                 return Ok(());
             }
         }
@@ -150,8 +154,8 @@ impl Session {
         self.caller.require(Right::WriteSubscriptions)?;
         self.require_tenant().await?;
         for _ in 0..self.broker.shared().options.attempts.max(1) {
-            let record = self.subscription_record(id).await?;
-            if self.write_subscription(id, Expect::At(record.revision), None).await? {
+            let expect = Expect::At(self.subscription_record(id).await?.revision);
+            if self.write_subscription(id, expect, None, Vec::new()).await? {
                 return Ok(());
             }
         }
@@ -175,7 +179,7 @@ impl Session {
     /// The context that the body wants its notifications in, if it names one.
     async fn named_context(&self, body: &Node<'_>) -> Result<Option<Context>, Error> {
         let Some(url) = Subscription::context_url(body)? else { return Ok(None) };
-        Ok(Some(self.broker.contexts().resolve(ContextReference::Link(url)).await?))
+        Ok(Some(self.broker.contexts().resolve(&self.tenant, ContextReference::Link(url)).await?))
     }
 
     async fn subscription_record(&self, id: &SubscriptionId) -> Result<Record, Error> {
@@ -183,20 +187,20 @@ impl Session {
         self.record(RecordKind::Subscription, id.as_str()).await?.ok_or_else(missing)
     }
 
-    /// Whether the write happened.
+    /// Whether the write happened, and those of the records beside it.
     async fn write_subscription(
         &self,
         id: &SubscriptionId,
         expect: Expect,
         subscription: Option<&Subscription>,
+        mut records: Vec<RecordWrite>,
     ) -> Result<bool, Error> {
-        let record = RecordWrite {
+        records.push(RecordWrite {
             key: self.record_key(RecordKind::Subscription, id.as_str()),
             expect,
             value: subscription.map(Subscription::to_bytes),
-        };
-        let plan =
-            Plan { cause: Cause::Request, writes: Vec::new(), records: vec![record], answer: () };
+        });
+        let plan = Plan { cause: Cause::Request, writes: Vec::new(), records, answer: () };
         Ok(self.commit_one(plan, self.now()).await?.is_some())
     }
 

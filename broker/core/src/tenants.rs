@@ -22,6 +22,13 @@ impl Tenants {
         tenant.is_default() || self.0.load().contains(tenant)
     }
 
+    /// The tenants that are known to exist, the default one first.
+    pub(crate) fn known(&self) -> Vec<Tenant> {
+        let known = self.0.load();
+        let named = known.iter().filter(|tenant| !tenant.is_default()).cloned();
+        std::iter::once(Tenant::default()).chain(named).collect()
+    }
+
     /// Remembers that a tenant exists.
     pub(crate) fn add(&self, tenants: impl IntoIterator<Item = Tenant>) {
         let new: Vec<Tenant> =

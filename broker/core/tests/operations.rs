@@ -6,6 +6,7 @@ mod operations {
 
     use musubi_broker::{
         Broker, BrokerOptions, Caller, Error, Ingest, RecordKey, RecordKind, RecordWrite, Session,
+        WriteRules,
     };
     use musubi_context::{Contexts, ContextsOptions};
     use musubi_model::{
@@ -18,7 +19,7 @@ mod operations {
     use tokio::task::JoinSet;
 
     fn broker(store: Arc<dyn Store>) -> Broker {
-        let contexts = ContextsOptions { client: None, pinned: None, built_in: Vec::new() };
+        let contexts = ContextsOptions::default();
         let client = Client::guarded(Guard::default());
         let clock = Arc::new(SystemClock);
         let options = NotifierOptions::default();
@@ -31,6 +32,7 @@ mod operations {
             replay: None,
             attempts: BrokerOptions::ATTEMPTS,
             log_kept: 0,
+            rules: WriteRules::default(),
         })
     }
 

@@ -281,6 +281,10 @@ fn read_query(
 ) -> Result<Written<Query>, InvalidSubscription> {
     let text = bounded(value)?;
     let meaning = Query::parse(text, &ContextTerms(context)).map_err(|e| value.refuse(e))?;
+    // A change is looked at for itself: what it is linked with is not known where it is matched.
+    if meaning.link_depth() > 0 {
+        return Err(value.unsupported("subscriptions do not look into linked entities"));
+    }
     Ok(Written { text: text.to_owned(), meaning })
 }
 

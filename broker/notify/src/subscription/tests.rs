@@ -200,6 +200,8 @@ fn what_is_not_supported_is_refused_as_such() {
     let cases = [
         ("/timeInterval", json!(5)),
         ("/csf", json!("x==1")),
+        ("/q", json!("owner{name}==\"Sato\"")),
+        ("/q", json!("status;!owner{name}")),
         ("/temporalQ", json!({})),
         ("/datasetId", json!(["urn:a:1"])),
         ("/lang", json!("ja")),

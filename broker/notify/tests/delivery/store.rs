@@ -5,11 +5,11 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
-use musubi_model::{Sequence, Tenant};
+use musubi_model::{Sequence, Tenant, TypeName};
 use musubi_query::EntityQuery;
 use musubi_store::{
-    Change, Group, Outcome, Page, Record, RecordQuery, ReferenceStore, Store, StoreError,
-    TypeSummary,
+    AttributeSummary, Change, Group, Outcome, Page, Record, RecordQuery, ReferenceStore, Store,
+    StoreError, TypeSummary,
 };
 
 /// The plain store, which sometimes says that it could not commit; what it says
@@ -65,6 +65,14 @@ impl Store for Unreliable {
         tenant: &'a Tenant,
     ) -> BoxFuture<'a, Result<Vec<TypeSummary>, StoreError>> {
         self.inner.types(tenant)
+    }
+
+    fn attributes<'a>(
+        &'a self,
+        tenant: &'a Tenant,
+        of_type: Option<&'a TypeName>,
+    ) -> BoxFuture<'a, Result<Vec<AttributeSummary>, StoreError>> {
+        self.inner.attributes(tenant, of_type)
     }
 
     fn changes(

@@ -1,0 +1,129 @@
+//! Who this broker is (CIM 009, clause 5.15.1).
+
+use std::sync::{Arc, OnceLock};
+use std::time::Duration;
+
+use musubi_model::{Tenant, Timestamp};
+use musubi_store::{Expect, Group, RecordKey, RecordKind, RecordQuery, RecordWrite};
+use tokio::time::Instant;
+use uuid::Uuid;
+
+use crate::{Error, Seal, Session};
+
+/// What identifies a broker to others, in one tenant (CIM 009, clause 5.2.40).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SourceIdentity {
+    /// A URI that is this broker's alone, whatever the tenant.
+    pub id: String,
+    /// A name that is this broker's and this tenant's alone, of characters that a `Via` header may
+    /// have. It stays over restarts.
+    pub alias: String,
+    /// How long the process has been running.
+    pub uptime: Duration,
+    /// The time now.
+    pub time: Timestamp,
+}
+
+/// What the process knows of itself.
+#[derive(Debug)]
+pub(crate) struct Identity {
+    started: Instant,
+    /// As the store has it, once it was asked.
+    id: OnceLock<Uuid>,
+    /// What seals numbers, as the store has it, once it was asked.
+    secret: OnceLock<Uuid>,
+}
+
+impl Identity {
+    pub(crate) fn starting_now() -> Self {
+        Self { started: Instant::now(), id: OnceLock::new(), secret: OnceLock::new() }
+    }
+}
+
+/// Where the store keeps the broker's id.
+const ID: &str = "id";
+/// Where the store keeps the broker's secret.
+const SECRET: &str = "secret";
+
+impl Session {
+    /// Who this broker is to others (CIM 009, clause 5.15.1). Every tenant is answered, whether it
+    /// exists or not: nothing of it is told.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Store`] if the store does not answer.
+    pub async fn source_identity(&self) -> Result<SourceIdentity, Error> {
+        let identity = &self.broker.shared().identity;
+        let id = self.stored_uuid(&identity.id, ID).await?;
+        let alias = if self.tenant.is_default() {
+            format!("musubi-{}", id.simple())
+        } else {
+            format!("musubi-{}.{}", id.simple(), self.tenant)
+        };
+        Ok(SourceIdentity {
+            id: id.urn().to_string(),
+            alias,
+            uptime: identity.started.elapsed(),
+            time: self.now(),
+        })
+    }
+
+    /// What seals the numbers that this tenant is shown. Where no secret can be stored, on a full
+    /// disk, readers are answered none the less, under one that lasts as long as the process.
+    pub async fn seal(&self) -> Seal {
+        let known = &self.broker.shared().identity.secret;
+        let secret = match self.stored_uuid(known, SECRET).await {
+            Ok(secret) => secret,
+            Err(error) => {
+                tracing::warn!("versions and cursors will change with the next start: {error}");
+                *known.get_or_init(Uuid::new_v4)
+            }
+        };
+        Seal::new(&secret, &self.tenant)
+    }
+
+    async fn stored_uuid(&self, known: &OnceLock<Uuid>, key: &str) -> Result<Uuid, Error> {
+        if let Some(known) = known.get() {
+            return Ok(*known);
+        }
+        let stored = self.read_or_make(key).await?;
+        Ok(*known.get_or_init(|| stored))
+    }
+
+    /// The UUID that the store keeps under this key; a new one if there is none yet.
+    async fn read_or_make(&self, name: &str) -> Result<Uuid, Error> {
+        let store = self.broker.store();
+        if let Some(id) = self.read_uuid(name).await? {
+            return Ok(id);
+        }
+        let id = Uuid::new_v4();
+        let value = Some(Arc::from(id.to_string().as_bytes()));
+        let record = RecordWrite { key: key(name), expect: Expect::Absent, value };
+        let group = Group { time: self.now(), records: vec![record], ..Group::default() };
+        store.commit(vec![group]).await?;
+        // Another request, or another process, may have been faster.
+        let missing = || Error::Internal(format!("the broker's {name} was written and is lost"));
+        self.read_uuid(name).await?.ok_or_else(missing)
+    }
+
+    async fn read_uuid(&self, name: &str) -> Result<Option<Uuid>, Error> {
+        let query = RecordQuery {
+            kind: RecordKind::Broker,
+            tenant: Some(Tenant::default()),
+            prefix: name.to_owned(),
+            after: None,
+            limit: 1,
+        };
+        let Some(record) = self.broker.store().records(&query).await?.pop() else {
+            return Ok(None);
+        };
+        let text = std::str::from_utf8(&record.value).unwrap_or_default();
+        let unreadable = |_| Error::Internal(format!("the broker's stored {name} is no UUID"));
+        Uuid::try_parse(text).map(Some).map_err(unreadable)
+    }
+}
+
+fn key(name: &str) -> RecordKey {
+    let tenant = Tenant::default();
+    RecordKey { kind: RecordKind::Broker, tenant, key: name.to_owned() }
+}

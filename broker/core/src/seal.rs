@@ -1,0 +1,163 @@
+//! What a client sees of the numbers that the store counts over all tenants.
+//!
+//! Revisions and positions grow with the writes of everybody. Shown as they are, they would tell
+//! one tenant how much another one writes; so they are shown sealed, under a secret of the broker
+//! and the name of the tenant.
+
+use std::fmt;
+use std::str::FromStr;
+
+use musubi_model::{Position, Tenant};
+use musubi_store::Found;
+use uuid::Uuid;
+
+/// Seals the numbers of one tenant, and opens what it has sealed.
+#[derive(Clone, Copy)]
+pub struct Seal {
+    /// Of this broker and this tenant alone.
+    key: Uuid,
+}
+
+/// How often the halves of a position are mixed. With four, what comes out tells nothing of what
+/// went in (M. Luby, C. Rackoff).
+const ROUNDS: [u8; 4] = [0, 1, 2, 3];
+
+impl Seal {
+    pub(crate) fn new(secret: &Uuid, tenant: &Tenant) -> Self {
+        Self { key: Uuid::new_v5(secret, tenant.as_str().as_bytes()) }
+    }
+
+    /// The version that was read.
+    pub fn version(&self, found: &Found) -> Version {
+        let mut text = Vec::with_capacity(found.entity.id.as_str().len() + 16);
+        text.extend_from_slice(&found.revision.0.to_be_bytes());
+        // What has expired is gone without a write.
+        if let Some(expiry) = found.entity.first_expiry() {
+            text.extend_from_slice(&expiry.as_micros().to_be_bytes());
+        }
+        text.extend_from_slice(found.entity.id.as_str().as_bytes());
+        Version(Uuid::new_v5(&self.key, &text).as_u64_pair().0)
+    }
+
+    /// A text that stands for a place in the order of creation.
+    pub fn cursor(&self, position: Position) -> String {
+        let [left, right] = halves(position.0);
+        let mixed = ROUNDS
+            .into_iter()
+            .fold([left, right], |[left, right], round| [right, left ^ self.mixed(round, right)]);
+        format!("{:016x}", whole(mixed))
+    }
+
+    /// The place that a text stands for; none if it cannot be one of ours.
+    pub fn position(&self, cursor: &str) -> Option<Position> {
+        let mixed = halves(sixteen_digits(cursor)?);
+        let [left, right] = ROUNDS
+            .into_iter()
+            .rev()
+            .fold(mixed, |[left, right], round| [right ^ self.mixed(round, left), left]);
+        Some(Position(whole([left, right])))
+    }
+
+    fn mixed(&self, round: u8, half: u32) -> u32 {
+        let [a, b, c, d] = half.to_be_bytes();
+        let [left, _] = halves(Uuid::new_v5(&self.key, &[round, a, b, c, d]).as_u64_pair().0);
+        left
+    }
+}
+
+impl fmt::Debug for Seal {
+    /// Says nothing: it is a secret.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Seal").finish_non_exhaustive()
+    }
+}
+
+fn halves(number: u64) -> [u32; 2] {
+    let half = |number: u64| u32::try_from(number & u64::from(u32::MAX)).unwrap_or_default();
+    [half(number >> 32), half(number)]
+}
+
+fn whole([left, right]: [u32; 2]) -> u64 {
+    (u64::from(left) << 32) | u64::from(right)
+}
+
+/// The number that is written with sixteen hexadecimal digits, as we write them.
+fn sixteen_digits(text: &str) -> Option<u64> {
+    let ours = |byte: u8| byte.is_ascii_digit() || (b'a'..=b'f').contains(&byte);
+    if text.len() != 16 || !text.bytes().all(ours) {
+        return None;
+    }
+    u64::from_str_radix(text, 16).ok()
+}
+
+/// One state of an entity as its readers see it: another one after each write, and after a part of
+/// it has expired.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Version(u64);
+
+impl fmt::Display for Version {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:016x}", self.0)
+    }
+}
+
+/// A text is not the version of an entity.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("this is no version of an entity")]
+pub struct InvalidVersion;
+
+impl FromStr for Version {
+    type Err = InvalidVersion;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        sixteen_digits(text).map(Self).ok_or(InvalidVersion)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn seal(secret: u128, tenant: &str) -> Seal {
+        Seal::new(&Uuid::from_u128(secret), &tenant.parse().unwrap())
+    }
+
+    #[test]
+    fn a_cursor_leads_back_to_its_place_and_tells_nothing_of_it() {
+        let seal = seal(7, "kyoto");
+        let places = [0, 1, 2, 3, 1_000, u64::from(u32::MAX) + 1, u64::MAX];
+        let cursors = places.map(|place| seal.cursor(Position(place)));
+        for (place, cursor) in places.iter().zip(&cursors) {
+            assert_eq!(seal.position(cursor), Some(Position(*place)), "{cursor}");
+        }
+        // Places beside each other have nothing in common.
+        for pair in cursors.windows(2) {
+            let [one, other] = pair else { continue };
+            let same = one.bytes().zip(other.bytes()).filter(|(one, other)| one == other).count();
+            assert!(same < 8, "{one} {other}");
+        }
+    }
+
+    #[test]
+    fn another_tenant_or_broker_seals_otherwise() {
+        let cursors = [seal(7, "kyoto"), seal(7, "nara"), seal(8, "kyoto")]
+            .map(|seal| seal.cursor(Position(5)));
+        assert!(cursors[0] != cursors[1] && cursors[0] != cursors[2] && cursors[1] != cursors[2]);
+    }
+
+    #[test]
+    fn what_is_not_written_as_we_write_is_neither_cursor_nor_version() {
+        for text in [
+            "",
+            "5",
+            "00000000000000zz",
+            "0000000000000000a",
+            "00000000000000AB",
+            "+000000000000001",
+        ] {
+            assert_eq!(seal(7, "kyoto").position(text), None, "{text}");
+            assert!(text.parse::<Version>().is_err(), "{text}");
+        }
+        assert_eq!("00000000000000ab".parse::<Version>().unwrap().to_string(), "00000000000000ab");
+    }
+}

@@ -1,0 +1,12 @@
+//! What becomes of writes over time, in a crowd, and under conditions.
+
+#[cfg(test)]
+mod conditions;
+#[cfg(test)]
+mod crowd;
+#[cfg(test)]
+mod expiry;
+#[cfg(test)]
+mod purge;
+#[cfg(test)]
+mod support;
