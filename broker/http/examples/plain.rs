@@ -5,7 +5,7 @@
 use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 
-use musubi_broker::{Broker, BrokerOptions};
+use musubi_broker::{Broker, BrokerOptions, WriteRules};
 use musubi_context::{Contexts, ContextsOptions};
 use musubi_http::{Hosts, HttpOptions, ServeOptions, router, serve};
 use musubi_model::SystemClock;
@@ -25,8 +25,7 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     let clock = Arc::new(SystemClock);
     let contexts = Contexts::new(ContextsOptions {
         client: Some(client.clone()),
-        pinned: None,
-        built_in: Vec::new(),
+        ..ContextsOptions::default()
     })?;
     let (notifier, notifications) =
         Notifier::new(NotifierOptions::default(), store.clone(), client, clock.clone());
@@ -38,6 +37,7 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
         replay: None,
         attempts: BrokerOptions::ATTEMPTS,
         log_kept: BrokerOptions::LOG_KEPT,
+        rules: WriteRules::default(),
     });
     let options = HttpOptions { hosts: Hosts::LoopbackAnd(Vec::new()), ..HttpOptions::default() };
     let listener = TcpListener::bind(SocketAddr::from((Ipv4Addr::LOCALHOST, port))).await?;

@@ -41,13 +41,16 @@ impl Media {
 
 /// The one of `offered` that the client prefers; among equals, the first.
 pub(crate) fn negotiate(headers: &HeaderMap, offered: &[Media]) -> Result<Media, Error> {
+    let mut values = headers.get_all(header::ACCEPT).iter();
+    if let (Some(value), None) = (values.next(), values.next())
+        && (value == "*/*" || value == "application/json")
+        && offered.first() == Some(&Media::Json)
+    {
+        // What nearly every client sends.
+        return Ok(Media::Json);
+    }
     let mut ranges = Vec::new();
     for value in headers.get_all(header::ACCEPT) {
-        if value == "*/*" || value == "application/json" {
-            // What nearly every client sends.
-            ranges.push(("*", "*", 1000));
-            continue;
-        }
         let text = value
             .to_str()
             .map_err(|_| Error::InvalidRequest("the Accept header is not ASCII".to_owned()))?;

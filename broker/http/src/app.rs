@@ -6,6 +6,7 @@ use std::sync::Arc;
 use musubi_broker::Broker;
 use prometheus_client::registry::Registry;
 
+use crate::openapi::Description;
 use crate::options::{Adapters, Hosts, Limits, PageSource, Readiness};
 
 /// The state of the router. Cloning is one atomic increment.
@@ -23,6 +24,7 @@ pub(crate) struct Parts {
     pub(crate) page: Option<PageSource>,
     pub(crate) adapters: Option<Arc<dyn Adapters>>,
     pub(crate) contexts: Vec<(String, String)>,
+    pub(crate) description: Description,
 }
 
 impl App {

@@ -1,8 +1,10 @@
 //! `/ngsi-ld/v1/entities/{id}/attrs/{attribute}` (CIM 009, clause 6.7).
 
+use axum::response::Response;
 use http::StatusCode;
 use musubi_model::{AttributeFragment, DatasetId, InstanceFragment, Instances};
 
+use crate::attributes;
 use crate::error::Error;
 use crate::expanded::{Bare, OneAttribute, Operation, attribute};
 use crate::parameters::Parameters;
@@ -22,21 +24,22 @@ impl Operation for Update {
 pub(crate) async fn update(
     session: Session,
     attribute: OneAttribute<Update>,
-) -> Result<StatusCode, Problem> {
+) -> Result<Response, Problem> {
     let name = attribute.fragment.name.clone();
     let instance = only_instance(attribute.fragment)?;
-    session.update_attribute(&attribute.id, attribute.types.as_ref(), &name, instance).await?;
-    Ok(StatusCode::NO_CONTENT)
+    let types = attribute.types.as_ref();
+    let result = session.update_attribute(&attribute.id, types, &name, instance).await?;
+    Ok(attributes::answer(&result))
 }
 
 /// Replaces the instances of the attribute that the body has.
 pub(crate) async fn replace(
     session: Session,
     attribute: OneAttribute<Update>,
-) -> Result<StatusCode, Problem> {
+) -> Result<Response, Problem> {
     let types = attribute.types.as_ref();
-    session.replace_attribute(&attribute.id, types, attribute.fragment).await?;
-    Ok(StatusCode::NO_CONTENT)
+    let result = session.replace_attribute(&attribute.id, types, attribute.fragment).await?;
+    Ok(attributes::answer(&result))
 }
 
 /// The parameters of a deletion of one attribute.
@@ -82,6 +85,9 @@ fn instances(parameters: &Parameters) -> Result<Instances, Error> {
         )),
         (true, None) => Ok(Instances::All),
         (false, None | Some("@none")) => Ok(Instances::Default),
-        (false, Some(dataset)) => Ok(Instances::Dataset(dataset.parse::<DatasetId>()?)),
+        (false, Some(dataset)) => dataset
+            .parse::<DatasetId>()
+            .map(Instances::Dataset)
+            .map_err(|error| Error::BadRequestData(format!("datasetId: {error}"))),
     }
 }

@@ -51,7 +51,7 @@ pub(crate) async fn update(
 
 /// Nothing if everything was written; else what was and what was not (clause 5.2.18), under full
 /// names, because an answer of this kind has no context.
-fn answer(result: &UpdateResult) -> Response {
+pub(crate) fn answer(result: &UpdateResult) -> Response {
     if result.not_updated.is_empty() {
         return StatusCode::NO_CONTENT.into_response();
     }

@@ -101,7 +101,7 @@ pub(crate) async fn delete(session: Session, ids: Ids) -> Result<Response, Probl
 
 /// What is answered when nothing failed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Success {
+pub(crate) enum Success {
     /// The ids of what came into being, if anything did.
     Created,
     /// Nothing.
@@ -123,7 +123,12 @@ struct ReportedError {
     error: Details,
 }
 
-fn answer(result: &BatchResult, refused: Vec<(String, Error)>, success: Success) -> Response {
+/// The answer to an operation on many entities.
+pub(crate) fn answer(
+    result: &BatchResult,
+    refused: Vec<(String, Error)>,
+    success: Success,
+) -> Response {
     if refused.is_empty() && result.errors.is_empty() {
         let created = result.created_once();
         return if success == Success::Changed || created.is_empty() {

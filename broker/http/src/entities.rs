@@ -35,7 +35,20 @@ pub(crate) async fn query(
     uri: Uri,
     listing: Listing,
 ) -> Result<Response, Problem> {
-    let page = session.query_entities(listing.query).await?;
+    Ok(page(&session, &uri, listing).await?)
+}
+
+/// The page that a query asks for, at whatever path it came in.
+pub(crate) async fn page(
+    session: &Session,
+    uri: &Uri,
+    listing: Listing,
+) -> Result<Response, Error> {
+    let mut query = listing.query;
+    let seal = if listing.paging.is_by_cursor() { Some(session.seal().await) } else { None };
+    query.start = listing.paging.start(seal.as_ref())?;
+    let page = session.query_entities(query).await?;
+    let end = page.items.last().filter(|_| page.more).map(|found| found.position);
     let mut headers = HeaderMap::new();
     let list = List {
         path: uri.path(),
@@ -43,10 +56,10 @@ pub(crate) async fn query(
         media: listing.view.media,
         total: page.total,
         more: page.more,
-        last: page.items.last().map(|found| found.position),
+        last: seal.zip(end).map(|(seal, end)| seal.cursor(end)),
     };
     listing.paging.add_headers(&mut headers, &list);
-    Ok(listing.view.page(&session, &page.items, headers).await?)
+    listing.view.page(session, &page.items, headers).await
 }
 
 /// Answers a request that has an entity's path without its id.

@@ -4,19 +4,21 @@ use std::sync::LazyLock;
 
 use axum::extract::FromRequestParts;
 use axum::response::Response;
-use http::StatusCode;
 use http::request::Parts;
-use musubi_broker::Selection;
-use musubi_context::Form;
-use musubi_model::Timestamp;
+use http::{HeaderMap, StatusCode};
+use musubi_broker::{Common, Selection};
+use musubi_context::{Form, is_language_tag};
 use musubi_query::TypeSelection;
 
 use crate::app::App;
+use crate::attributes;
 use crate::error::Error;
 use crate::expanded::{Bare, Operation, Part, Whole};
+use crate::link;
 use crate::names::Names;
 use crate::parameters::Parameters;
 use crate::path::EntityPath;
+use crate::preconditions::Reader;
 use crate::problem::Problem;
 use crate::session::Session;
 use crate::view::{self, View};
@@ -26,9 +28,11 @@ use crate::view::{self, View};
 pub(crate) struct Retrieval {
     selection: Selection,
     view: View,
+    /// Whether linked entities are shown with it.
+    joins: bool,
 }
 
-static RETRIEVE: LazyLock<Vec<&'static str>> =
+pub(crate) static RETRIEVE: LazyLock<Vec<&'static str>> =
     LazyLock::new(|| [&["type", "local"], view::PARAMETERS].concat());
 
 impl FromRequestParts<App> for Retrieval {
@@ -36,13 +40,15 @@ impl FromRequestParts<App> for Retrieval {
 
     async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, Problem> {
         let parameters = Parameters::parse(parts.uri.query(), &RETRIEVE)?;
-        let view = View::read(parts, &parameters, app).await?;
+        let context = link::context(app, &parts.headers).await?;
+        let view = View::read(&parts.headers, &parameters, context, app)?;
         let types = match parameters.get("type") {
             None => None,
             Some(text) => Some(TypeSelection::parse(text, &Names(&view.context))?),
         };
         let selection = Selection { types, attributes: view.attributes.clone() };
-        Ok(Self { selection, view })
+        let joins = parameters.get("join").is_some();
+        Ok(Self { selection, view, joins })
     }
 }
 
@@ -51,9 +57,16 @@ pub(crate) async fn retrieve(
     session: Session,
     EntityPath(id): EntityPath,
     retrieval: Retrieval,
+    reader: Reader,
 ) -> Result<Response, Problem> {
     let found = session.retrieve_entity(&id, &retrieval.selection).await?;
-    Ok(retrieval.view.one(&session, &found.entity).await?)
+    // Linked entities have versions of their own.
+    let headers = if retrieval.joins {
+        HeaderMap::new()
+    } else {
+        reader.headers(session.seal().await.version(&found))
+    };
+    Ok(reader.answer(retrieval.view.one(&session, &found.entity, headers).await?))
 }
 
 /// The parameters of a deletion.
@@ -98,7 +111,7 @@ pub(crate) struct Merge;
 
 impl Operation for Merge {
     const PARAMETERS: &'static [&'static str] =
-        &["type", "local", "options", "format", "observedAt"];
+        &["type", "local", "options", "format", "observedAt", "lang"];
 
     fn is_simplified(parameters: &Parameters) -> Result<bool, Error> {
         let options = parameters.options(&["normalized", "concise", "keyValues", "simplified"])?;
@@ -111,13 +124,27 @@ pub(crate) async fn merge(
     session: Session,
     EntityPath(id): EntityPath,
     part: Part<Merge>,
-) -> Result<StatusCode, Problem> {
-    let observed_at = common_observed_at(&part.parameters)?;
-    session.merge_entity(&id, part.types.as_ref(), part.fragment, observed_at).await?;
-    Ok(StatusCode::NO_CONTENT)
+) -> Result<Response, Problem> {
+    let common = common(&part.parameters)?;
+    let types = part.types.as_ref();
+    let result = session.merge_entity(&id, types, part.fragment, common).await?;
+    Ok(attributes::answer(&result))
 }
 
-fn common_observed_at(parameters: &Parameters) -> Result<Option<Timestamp>, Error> {
-    let Some(text) = parameters.get("observedAt") else { return Ok(None) };
-    text.parse().map(Some).map_err(|error| Error::BadRequestData(format!("observedAt: {error}")))
+fn common(parameters: &Parameters) -> Result<Common, Error> {
+    let time = |text: &str| {
+        text.parse().map_err(|error| Error::BadRequestData(format!("observedAt: {error}")))
+    };
+    let language = parameters.get("lang").map(str::to_owned);
+    match language.as_deref().filter(|tag| !is_language_tag(tag)) {
+        None => Ok(Common {
+            observed_at: parameters.get("observedAt").map(time).transpose()?,
+            language,
+        }),
+        Some(wrong) => {
+            let reason =
+                format!("lang: one language tag as in RFC 5646 is expected, not {wrong:?}");
+            Err(Error::BadRequestData(reason))
+        }
+    }
 }

@@ -5,7 +5,7 @@ use std::marker::PhantomData;
 use axum::extract::{FromRequest, FromRequestParts, Request};
 use http::request::Parts;
 use musubi_context::{
-    Context, ContextError, expand_attribute, expand_entity, expand_fragment,
+    Context, ContextError, InvalidBody, expand_attribute, expand_entity, expand_fragment,
     expand_simplified_fragment,
 };
 use musubi_model::{AttrName, AttributeFragment, Document, EntityFragment, EntityId, Node};
@@ -152,9 +152,9 @@ impl<O: BatchOperation> FromRequest<App> for Batch<O> {
         let mut fragments = Vec::with_capacity(items.len());
         let mut errors = Vec::new();
         let mut contexts = BatchContexts { payload: &payload, app, known: Vec::new() };
-        for item in items {
+        for (index, item) in items.iter().enumerate() {
             let fragment = match contexts.of(item).await {
-                Ok(context) => batch_item::<O>(item, &context),
+                Ok(context) => batch_item::<O>((index, item), &context),
                 Err(error) => Err(error),
             };
             match fragment {
@@ -215,10 +215,9 @@ impl FromRequest<App> for Ids {
         let body = payload.parse()?;
         let mut ids = Vec::new();
         let mut errors = Vec::new();
-        for item in items(&body, app.limits.batch)? {
+        for (index, item) in items(&body, app.limits.batch)?.iter().enumerate() {
             let Document::String(text) = &item.document else {
-                let reason =
-                    format!("an entity id is a string, and {} is not", item.to_json().as_str());
+                let reason = format!("/{index}: an entity id is a string");
                 return Err(Error::BadRequestData(reason).into());
             };
             match text.parse::<EntityId>() {
@@ -247,16 +246,22 @@ fn items<'a, 'b>(body: &'a Node<'b>, most: usize) -> Result<&'a [Node<'b>], Erro
     }
 }
 
+/// One item of a batch; errors say where they are in the whole body.
 fn batch_item<O: BatchOperation>(
-    item: &Node<'_>,
+    (index, item): (usize, &Node<'_>),
     context: &Context,
 ) -> Result<EntityFragment, Error> {
+    let in_body = |InvalidBody { at, reason }| {
+        let at = if at == "/" { "" } else { &at };
+        Error::BadRequestData(format!("/{index}{at}: {reason}"))
+    };
     if O::WHOLE {
-        return Ok(expand_entity(item, context)?);
+        return expand_entity(item, context).map_err(in_body);
     }
-    let fragment = expand_fragment(item, context)?;
+    let fragment = expand_fragment(item, context).map_err(in_body)?;
     if fragment.id.is_none() {
-        return Err(Error::BadRequestData("/id: an entity in a batch has an id".to_owned()));
+        let reason = format!("/{index}/id: an entity in a batch has an id");
+        return Err(Error::BadRequestData(reason));
     }
     Ok(fragment)
 }

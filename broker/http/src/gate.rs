@@ -12,6 +12,7 @@ use axum::response::{IntoResponse, Response};
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
 use http::{HeaderMap, HeaderValue, Uri, header};
+use musubi_broker::SchemaWarnings;
 use tokio::time::Instant;
 use tower::{Layer, Service};
 use tracing::Instrument;
@@ -22,6 +23,7 @@ use crate::error::Error;
 use crate::metrics::RouteMetrics;
 use crate::options::Hosts;
 use crate::problem::{IsProblem, PROBLEM_JSON, Problem};
+use crate::schemas;
 use crate::session::TENANT;
 
 /// Puts a [`Gate`] around the handlers of one route.
@@ -59,12 +61,12 @@ where
         self.inner.poll_ready(context)
     }
 
-    fn call(&mut self, request: Request) -> Self::Future {
+    fn call(&mut self, mut request: Request) -> Self::Future {
         static NUMBER: AtomicU64 = AtomicU64::new(1);
         let metrics = self.layer.metrics.clone();
         let started = Instant::now();
         let method = request.method().clone();
-        let wishes = Wishes::of(request.headers());
+        let wishes = Wishes::of(&mut request, &self.layer.app);
         let span = tracing::debug_span!(
             "request",
             request.id = NUMBER.fetch_add(1, Ordering::Relaxed),
@@ -101,17 +103,29 @@ where
 struct Wishes {
     tenant: Option<HeaderValue>,
     problem_json: bool,
+    /// What is wrong with a write, if there are schemas that something can be wrong with.
+    warnings: Option<SchemaWarnings>,
 }
 
 impl Wishes {
-    fn of(headers: &HeaderMap) -> Self {
+    fn of(request: &mut Request, app: &App) -> Self {
+        let watched = !request.method().is_safe() && app.broker.has_schemas();
+        let warnings = watched.then(SchemaWarnings::default);
+        if let Some(warnings) = &warnings {
+            request.extensions_mut().insert(warnings.clone());
+        }
+        let headers = request.headers();
         Self {
+            warnings,
             tenant: headers.get(TENANT).cloned(),
             problem_json: accept::wants_problem_json(headers),
         }
     }
 
     fn grant(self, mut response: Response) -> Response {
+        if let Some(warnings) = &self.warnings {
+            schemas::warn(response.headers_mut(), warnings);
+        }
         if let Some(tenant) = self.tenant {
             response.headers_mut().insert(TENANT, tenant);
         }

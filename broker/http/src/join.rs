@@ -3,9 +3,10 @@
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
-use musubi_model::{AttributeType, Entity, EntityId};
+use musubi_model::{Attribute, AttributeType, Entity, EntityId};
 
 use crate::error::Error;
+use crate::names::{MAX_NAMES, too_many_names};
 use crate::parameters::Parameters;
 use crate::projection::Projection;
 use crate::session::Session;
@@ -20,26 +21,31 @@ pub(crate) enum JoinForm {
 }
 
 /// What a request asks for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Join {
     pub(crate) form: JoinForm,
     /// How many links are followed, one after the other.
     pub(crate) level: usize,
+    /// The entities that the reader has met already, and that are not answered again.
+    contained_by: Vec<EntityId>,
 }
 
 /// The most links that are followed one after the other.
 const MAX_LEVEL: usize = 10;
 
 impl Join {
-    /// Reads `join` and `joinLevel`.
+    /// Reads `join`, `joinLevel` and `containedBy`.
     pub(crate) fn read(parameters: &Parameters) -> Result<Option<Self>, Error> {
-        let level = parameters.number("joinLevel")?;
         let form = match parameters.get("join") {
-            None | Some("@none") if level.is_some() => {
-                let reason = "joinLevel says how deep to join, so join has to say how";
-                return Err(Error::BadRequestData(reason.to_owned()));
+            None | Some("@none") => {
+                let alone = ["joinLevel", "containedBy"];
+                return match alone.into_iter().find(|name| parameters.get(name).is_some()) {
+                    None => Ok(None),
+                    Some(name) => Err(Error::BadRequestData(format!(
+                        "{name} says how to join, so join has to be inline or flat"
+                    ))),
+                };
             }
-            None | Some("@none") => return Ok(None),
             Some("inline") => JoinForm::Inline,
             Some("flat") => JoinForm::Flat,
             Some(other) => {
@@ -47,22 +53,39 @@ impl Join {
                 return Err(Error::InvalidRequest(reason));
             }
         };
-        let level = level.unwrap_or(1);
+        let level = parameters.number("joinLevel")?.unwrap_or(1);
         if !(1..=MAX_LEVEL).contains(&level) {
             let reason = format!("joinLevel is 1 to {MAX_LEVEL}, and not {level}");
             return Err(Error::BadRequestData(reason));
         }
-        Ok(Some(Self { form, level }))
+        let contained_by = parameters.get("containedBy").map_or(Ok(Vec::new()), contained_by)?;
+        Ok(Some(Self { form, level, contained_by }))
     }
+}
+
+fn contained_by(list: &str) -> Result<Vec<EntityId>, Error> {
+    if list.split(',').count() > MAX_NAMES {
+        return Err(too_many_names("containedBy"));
+    }
+    let id = |text: &str| {
+        let invalid = |error| Error::BadRequestData(format!("containedBy: {error}"));
+        text.trim().parse().map_err(invalid)
+    };
+    list.split(',').map(id).collect()
 }
 
 /// Linked entities that were found.
 #[derive(Debug, Default)]
 pub(crate) struct Linked {
+    /// The entities that were asked for, and those that were met.
     entities: HashMap<EntityId, Arc<Entity>>,
-    /// The same in the order in which they were met, with what is to be shown of each.
-    pub(crate) met: Vec<(Arc<Entity>, Projection)>,
+    /// Those that were met and not asked for, each once, in the order in which they were met,
+    /// with what is to be shown of each.
+    pub(crate) met: Vec<Step>,
 }
+
+/// An entity whose links are to be followed, and what is shown of it.
+type Step = (Arc<Entity>, Arc<Projection>);
 
 impl Linked {
     /// The linked entity of this id.
@@ -70,64 +93,88 @@ impl Linked {
         self.entities.get(id)
     }
 
-    /// Follows the links of `roots`, of those attributes that are shown.
+    /// Follows the links of `roots`, of those attributes that are shown, to at most `limit`
+    /// other entities.
     pub(crate) async fn follow(
         session: &Session,
         roots: &[Arc<Entity>],
         projection: &Projection,
-        (level, limit): (usize, usize),
+        (join, limit): (&Join, usize),
     ) -> Result<Self, Error> {
         let mut linked = Self::default();
-        let mut seen: HashSet<EntityId> = roots.iter().map(|root| root.id.clone()).collect();
-        let mut frontier: Vec<(Arc<Entity>, Projection)> =
+        let projection = Arc::new(projection.clone());
+        let mut frontier: Vec<Step> =
             roots.iter().map(|root| (root.clone(), projection.clone())).collect();
-        for _ in 0..level {
-            let mut wanted: Vec<(EntityId, Projection)> = Vec::new();
+        linked.entities.extend(roots.iter().map(|root| (root.id.clone(), root.clone())));
+        // By what is shown of them, because an attribute may have as many links as a body has
+        // room for: what costs time with a long projection is done once for all of them.
+        let mut seen: HashMap<Arc<Projection>, HashSet<EntityId>> = HashMap::new();
+        seen.insert(projection, roots.iter().map(|root| root.id.clone()).collect());
+        let most = linked.entities.len() + limit;
+        for _ in 0..join.level {
+            let mut wanted = Vec::new();
+            let mut unknown = HashSet::new();
             for (entity, projection) in &frontier {
-                for (id, beyond) in targets(entity, projection) {
-                    if !seen.insert(id.clone()) {
-                        continue;
+                for attribute in links(entity, projection) {
+                    let beyond = Arc::new(projection.beyond(&attribute.name));
+                    let seen = seen.entry(beyond.clone()).or_default();
+                    for id in targets(attribute) {
+                        if !seen.insert(id.clone()) || join.contained_by.contains(&id) {
+                            continue;
+                        }
+                        if !linked.entities.contains_key(&id) {
+                            unknown.insert(id.clone());
+                        }
+                        if linked.entities.len() + unknown.len() > most {
+                            return Err(too_many(limit));
+                        }
+                        wanted.push((id, beyond.clone()));
                     }
-                    if linked.entities.len() + wanted.len() == limit {
-                        let reason =
-                            format!("the answer would need more than {limit} linked entities");
-                        return Err(Error::TooComplex(reason));
-                    }
-                    wanted.push((id, beyond));
                 }
             }
             if wanted.is_empty() {
                 break;
             }
-            let ids = wanted.iter().map(|(id, _)| id.clone()).collect();
-            for found in session.entities(ids).await? {
-                linked.entities.insert(found.entity.id.clone(), found.entity);
-            }
+            linked.find(session, unknown).await?;
             frontier = wanted
                 .into_iter()
                 .filter_map(|(id, beyond)| Some((linked.entities.get(&id)?.clone(), beyond)))
                 .collect();
             linked.met.extend(frontier.iter().cloned());
         }
+        let mut shown: HashSet<EntityId> = roots.iter().map(|root| root.id.clone()).collect();
+        linked.met.retain(|(entity, _)| shown.insert(entity.id.clone()));
         Ok(linked)
+    }
+
+    async fn find(&mut self, session: &Session, ids: HashSet<EntityId>) -> Result<(), Error> {
+        if ids.is_empty() {
+            return Ok(());
+        }
+        for found in session.entities(ids.into_iter().collect()).await? {
+            self.entities.insert(found.entity.id.clone(), found.entity);
+        }
+        Ok(())
     }
 }
 
-/// What an entity points at, and what is to be shown of it.
-fn targets(entity: &Entity, projection: &Projection) -> Vec<(EntityId, Projection)> {
-    let mut targets = Vec::new();
-    for attribute in &entity.attributes {
-        if !projection.shows_attribute(&attribute.name) {
-            continue;
-        }
-        let links = attribute.instances.iter().filter(|instance| is_link(instance.value.kind));
-        for uri in links.flat_map(|instance| instance.value.uris()) {
-            if let Ok(id) = uri.parse() {
-                targets.push((id, projection.beyond(&attribute.name)));
-            }
-        }
-    }
-    targets
+fn too_many(limit: usize) -> Error {
+    Error::TooComplex(format!("the answer would need more than {limit} linked entities"))
+}
+
+/// The attributes by which an entity may point at others, of those that are shown.
+fn links<'e>(entity: &'e Entity, projection: &Projection) -> impl Iterator<Item = &'e Attribute> {
+    let is_shown = |attribute: &&Attribute| {
+        attribute.instances.iter().any(|instance| is_link(instance.value.kind))
+            && projection.shows_attribute(&attribute.name)
+    };
+    entity.attributes.iter().filter(is_shown)
+}
+
+/// What an attribute points at.
+fn targets(attribute: &Attribute) -> impl Iterator<Item = EntityId> {
+    let links = attribute.instances.iter().filter(|instance| is_link(instance.value.kind));
+    links.flat_map(|instance| instance.value.uris()).filter_map(|uri| uri.parse().ok())
 }
 
 /// Whether attributes of this kind point at entities.

@@ -8,6 +8,7 @@ use musubi_context::{CORE_CONTEXT_URL, Context, ContextReference};
 
 use crate::app::App;
 use crate::error::Error;
+use crate::session::tenant;
 
 const CONTEXT_RELATION: &str = "http://www.w3.org/ns/json-ld#context";
 
@@ -39,7 +40,10 @@ pub(crate) async fn context(app: &App, headers: &HeaderMap) -> Result<Context, E
     }
     match context_url(headers)? {
         None => Ok(Context::core()),
-        Some(url) => Ok(app.broker.contexts().resolve(ContextReference::Link(&url)).await?),
+        Some(url) => {
+            let tenant = tenant(headers)?;
+            Ok(app.broker.contexts().resolve(&tenant, ContextReference::Link(&url)).await?)
+        }
     }
 }
 

@@ -24,16 +24,30 @@ impl Terms for Names<'_> {
     }
 }
 
-/// The most names that `attrs`, `pick` or `omit` may have. Each attribute of each entity that is
-/// shown is compared with all of them.
+/// The most names that a list such as `attrs`, `pick` or `datasetId` may have. Each attribute of
+/// each entity that is shown is compared with all of them.
 pub(crate) const MAX_NAMES: usize = 500;
 
-/// The attributes of a comma-separated list of terms, as in `attrs`.
-pub(crate) fn attributes(list: &str, context: &Context) -> Result<Vec<AttrName>, Error> {
+/// The attributes of a comma-separated list of terms, the value of a parameter such as `attrs`.
+pub(crate) fn attributes(
+    parameter: &str,
+    list: &str,
+    context: &Context,
+) -> Result<Vec<AttrName>, Error> {
     if list.split(',').count() > MAX_NAMES {
-        return Err(too_many_names("attrs"));
+        return Err(too_many_names(parameter));
     }
-    list.split(',').map(|term| Ok(context.attribute(term.trim())?)).collect()
+    let name = |term: &str| match term.trim() {
+        // Clause 6.5.3.1: what every entity may have is not listed.
+        member @ ("id" | "type" | "scope") => {
+            let reason = format!("{parameter}: {member:?} is not the name of an attribute");
+            Err(Error::BadRequestData(reason))
+        }
+        term => context
+            .attribute(term)
+            .map_err(|error| Error::BadRequestData(format!("{parameter}: {error}"))),
+    };
+    list.split(',').map(name).collect()
 }
 
 pub(crate) fn too_many_names(parameter: &str) -> Error {

@@ -4,8 +4,9 @@
 use std::fmt::Write;
 
 use http::{HeaderMap, HeaderName, HeaderValue, header};
-use musubi_model::Position;
+use musubi_broker::Seal;
 use musubi_query::Start;
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 
 use crate::accept::Media;
 use crate::error::Error;
@@ -18,14 +19,32 @@ const RESULTS_COUNT: HeaderName = HeaderName::from_static("ngsild-results-count"
 /// The parameters by which a list is cut into pages.
 pub(crate) const PARAMETERS: &[&str] = &["limit", "offset", "count"];
 
+/// What may not stand as it is in a value in the query of a link. Of what RFC 3986 lets stand
+/// there, this is what separates parameters, and what separates links in a header.
+const VALUE: &AsciiSet = &NON_ALPHANUMERIC
+    .remove(b'-')
+    .remove(b'.')
+    .remove(b'_')
+    .remove(b'~')
+    .remove(b'!')
+    .remove(b'$')
+    .remove(b'\'')
+    .remove(b'(')
+    .remove(b')')
+    .remove(b'*')
+    .remove(b':')
+    .remove(b'@')
+    .remove(b'/')
+    .remove(b'?');
+
 /// Which part of a list is wanted.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Paging {
-    pub(crate) start: Start,
+    pub(crate) offset: usize,
     pub(crate) limit: usize,
     pub(crate) count: bool,
-    /// Whether the client pages by cursor rather than by offset.
-    by_cursor: bool,
+    /// The cursor, empty at first, of a client that pages by cursor rather than by offset.
+    after: Option<String>,
 }
 
 impl Paging {
@@ -46,16 +65,27 @@ impl Paging {
             return Err(Error::BadRequestData(reason.to_owned()));
         }
         let offset = parameters.number("offset")?;
-        let start = match (parameters.get("after"), offset) {
-            (Some(_), Some(_)) => {
-                let reason = "a page begins at an offset or after a cursor, not both";
-                return Err(Error::BadRequestData(reason.to_owned()));
-            }
-            (Some(""), None) => Start::Offset(0),
-            (Some(cursor), None) => Start::After(position(cursor)?),
-            (None, offset) => Start::Offset(offset.unwrap_or(0)),
+        let after = parameters.get("after").map(str::to_owned);
+        if after.is_some() && offset.is_some() {
+            let reason = "a page begins at an offset or after a cursor, not both";
+            return Err(Error::BadRequestData(reason.to_owned()));
+        }
+        Ok(Self { offset: offset.unwrap_or(0), limit, count, after })
+    }
+
+    /// Whether the client pages by cursor.
+    pub(crate) fn is_by_cursor(&self) -> bool {
+        self.after.is_some()
+    }
+
+    /// Where the page begins. `seal` opens cursors.
+    pub(crate) fn start(&self, seal: Option<&Seal>) -> Result<Start, Error> {
+        let Some(cursor) = self.after.as_deref().filter(|cursor| !cursor.is_empty()) else {
+            return Ok(Start::Offset(self.offset));
         };
-        Ok(Self { start, limit, count, by_cursor: parameters.get("after").is_some() })
+        seal.and_then(|seal| seal.position(cursor)).map(Start::After).ok_or_else(|| {
+            Error::BadRequestData(format!("{cursor:?} is no cursor that this broker gave"))
+        })
     }
 
     /// Adds the count, and the `Link` headers that point at the next page and the one before.
@@ -74,27 +104,24 @@ impl Paging {
         if self.limit == 0 {
             return;
         }
-        match (self.start, self.by_cursor) {
-            (Start::Offset(offset), false) => {
-                if list.more {
-                    let next = offset.saturating_add(self.limit);
-                    add("next", "offset", &next.to_string());
-                }
-                if offset > 0 {
-                    add("prev", "offset", &offset.saturating_sub(self.limit).to_string());
-                }
+        if self.is_by_cursor() {
+            if let (true, Some(last)) = (list.more, &list.last) {
+                add("next", "after", last);
             }
-            (Start::Offset(_) | Start::After(_), _) => {
-                if let (true, Some(last)) = (list.more, list.last) {
-                    add("next", "after", &last.0.to_string());
-                }
-            }
+            return;
+        }
+        if list.more {
+            let next = self.offset.saturating_add(self.limit);
+            add("next", "offset", &next.to_string());
+        }
+        if self.offset > 0 {
+            add("prev", "offset", &self.offset.saturating_sub(self.limit).to_string());
         }
     }
 }
 
 /// The list of which a page was cut.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct List<'a> {
     /// The path of the request.
     pub(crate) path: &'a str,
@@ -106,19 +133,20 @@ pub(crate) struct List<'a> {
     pub(crate) total: Option<u64>,
     /// Whether the list goes on after this page.
     pub(crate) more: bool,
-    /// Where the last item of this page stands, for lists that have such places.
-    pub(crate) last: Option<Position>,
+    /// The cursor behind the last item of this page, for lists that are cut by cursor.
+    pub(crate) last: Option<String>,
 }
 
 impl List<'_> {
-    /// The request again, but from there on: a relative URL with its parameters sorted by name.
+    /// The request again, but from there on: a relative URL with its parameters sorted by name. A
+    /// query in a body has to be sent again with it.
     fn target(&self, name: &str, value: &str, limit: usize) -> String {
         let limit = limit.to_string();
         let mut pairs: Vec<(&str, &str)> = self
             .parameters
             .iter()
-            .filter(|one| !["limit", "offset", "after"].contains(&one.name))
-            .map(|one| (one.name, one.raw.as_str()))
+            .filter(|one| one.in_url && !["limit", "offset", "after"].contains(&one.name))
+            .map(|one| (one.name, one.value.as_str()))
             .collect();
         pairs.push(("limit", &limit));
         pairs.push((name, value));
@@ -127,18 +155,11 @@ impl List<'_> {
         for (index, (name, value)) in pairs.into_iter().enumerate() {
             let separator = if index == 0 { '?' } else { '&' };
             // Writing to a string does not fail.
+            let value = utf8_percent_encode(value, VALUE);
             let _ = write!(target, "{separator}{name}={value}");
         }
         target
     }
-}
-
-fn position(cursor: &str) -> Result<Position, Error> {
-    let digits = cursor.bytes().all(|byte| byte.is_ascii_digit());
-    let position = if digits { cursor.parse().ok() } else { None };
-    position.map(Position).ok_or_else(|| {
-        Error::BadRequestData(format!("{cursor:?} is no cursor that this broker gave"))
-    })
 }
 
 #[cfg(test)]
@@ -157,7 +178,7 @@ mod tests {
             media: Media::Json,
             total: None,
             more,
-            last: Some(Position(77)),
+            last: Some("00c0ffee00c0ffee".to_owned()),
         };
         paging.add_headers(&mut headers, &list);
         headers
@@ -170,9 +191,9 @@ mod tests {
     #[test]
     fn links_repeat_the_request_with_sorted_parameters() {
         assert_eq!(
-            links("type=A&q=b%3D%3D1", true),
+            links("type=A,urn%3Ab%3A%E9%81%BF&q=b%3D%3D1+%26*", true),
             [
-                "</ngsi-ld/v1/entities?limit=20&offset=20&q=b%3D%3D1&type=A>; rel=\"next\"; type=\"application/json\""
+                "</ngsi-ld/v1/entities?limit=20&offset=20&q=b%3D%3D1%20%26*&type=A%2Curn:b:%E9%81%BF>; rel=\"next\"; type=\"application/json\""
             ]
         );
         assert_eq!(
@@ -182,15 +203,16 @@ mod tests {
         assert_eq!(links("limit=5", false), [""; 0]);
         assert_eq!(
             links("limit=5&after=", true),
-            ["</ngsi-ld/v1/entities?after=77&limit=5>; rel=\"next\"; type=\"application/json\""]
+            [
+                "</ngsi-ld/v1/entities?after=00c0ffee00c0ffee&limit=5>; rel=\"next\"; type=\"application/json\""
+            ]
         );
-        assert_eq!(links("limit=5&after=70", false), [""; 0]);
+        assert_eq!(links("limit=5&after=00c0ffee00c0ffed", false), [""; 0]);
     }
 
     #[test]
     fn pages_that_cannot_be_are_refused() {
-        for query in ["limit=0", "limit=1001", "offset=1&after=", "after=x", "limit=x", "offset=-1"]
-        {
+        for query in ["limit=0", "limit=1001", "offset=1&after=", "limit=x", "offset=-1"] {
             let parameters = Parameters::parse(Some(query), ALL).unwrap();
             assert!(Paging::read(&parameters, &Limits::default(), false).is_err(), "{query}");
         }

@@ -20,8 +20,8 @@ pub(crate) struct Parameter {
     pub(crate) name: &'static str,
     /// Decoded.
     pub(crate) value: String,
-    /// As it stands in the request.
-    pub(crate) raw: String,
+    /// Whether it stands in the URL, and not in the body of a query.
+    pub(crate) in_url: bool,
 }
 
 impl Parameters {
@@ -43,9 +43,19 @@ impl Parameters {
                 return Err(Error::InvalidRequest(format!("more than {MAX} parameters")));
             }
             let value = decode(raw)?.into_owned();
-            parameters.push(Parameter { name, value, raw: raw.to_owned() });
+            parameters.push(Parameter { name, value, in_url: true });
         }
         Ok(Self(parameters))
+    }
+
+    /// Adds what a member of a body says in the place of a parameter.
+    pub(crate) fn add_member(&mut self, name: &'static str, value: String) -> Result<(), Error> {
+        if self.get(name).is_some() {
+            let reason = format!("{name:?} is given in the URL and in the body");
+            return Err(Error::BadRequestData(reason));
+        }
+        self.0.push(Parameter { name, value, in_url: false });
+        Ok(())
     }
 
     /// The value of a parameter, decoded.

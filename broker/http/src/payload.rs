@@ -6,12 +6,13 @@ use axum::extract::{FromRequest, Request};
 use bytes::Bytes;
 use http::{HeaderMap, HeaderValue, Method, header};
 use musubi_context::{Context, ContextReference};
-use musubi_model::{Document, Limits, Node};
+use musubi_model::{Document, Limits, Node, Tenant};
 
 use crate::app::App;
 use crate::error::Error;
 use crate::link;
 use crate::problem::Problem;
+use crate::session::tenant;
 
 /// The body of a request, whole and within its limits.
 #[derive(Debug)]
@@ -20,6 +21,8 @@ pub(crate) struct Payload {
     media: BodyMedia,
     /// The context that the `Link` header names.
     link: Option<String>,
+    /// Whose contexts may be named.
+    tenant: Tenant,
     depth: usize,
 }
 
@@ -46,8 +49,9 @@ impl FromRequest<App> for Payload {
                           no Link header with another";
             return Err(Error::BadRequestData(reason.to_owned()).into());
         }
+        let tenant = tenant(request.headers())?;
         let bytes = read(request.into_body(), length, app).await?;
-        Ok(Self { bytes, media, link, depth: app.limits.depth })
+        Ok(Self { bytes, media, link, tenant, depth: app.limits.depth })
     }
 }
 
@@ -81,13 +85,15 @@ impl Payload {
             )),
             (BodyMedia::Json, None) => match &self.link {
                 None => Ok(Context::core()),
-                Some(url) => Ok(contexts.resolve(ContextReference::Link(url)).await?),
+                Some(url) => {
+                    Ok(contexts.resolve(&self.tenant, ContextReference::Link(url)).await?)
+                }
             },
             (BodyMedia::LdJson, None) => Err(Error::BadRequestData(
                 "/@context: a body of application/ld+json has to have one".to_owned(),
             )),
             (BodyMedia::LdJson, Some(member)) => {
-                Ok(contexts.resolve(ContextReference::Inline(member)).await?)
+                Ok(contexts.resolve(&self.tenant, ContextReference::Inline(member)).await?)
             }
         }
     }

@@ -152,6 +152,11 @@ fn broker_kind(error: &musubi_broker::Error) -> Kind {
         }
         Broker::AlreadyExists(_) => (StatusCode::CONFLICT, "AlreadyExists", "Already exists"),
         Broker::ResourceNotFound(_) => (StatusCode::NOT_FOUND, "ResourceNotFound", "Not found"),
+        Broker::PreconditionFailed(_) => (
+            StatusCode::PRECONDITION_FAILED,
+            "InvalidRequest",
+            "A condition of the request does not hold",
+        ),
         Broker::NonexistentTenant(_) => {
             (StatusCode::NOT_FOUND, "NonexistentTenant", "No such tenant")
         }

@@ -11,20 +11,20 @@ pub(crate) const MEMBERS: [&str; 7] =
     ["id", "type", "scope", "createdAt", "modifiedAt", "deletedAt", "expiresAt"];
 
 /// Which members of an entity are shown.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 pub(crate) struct Projection {
     pick: Option<Vec<Term>>,
     omit: Vec<Term>,
 }
 
 /// A member, and what is said about the entity that it links to.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 struct Term {
     member: Member,
     nested: Vec<Term>,
 }
 
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 enum Member {
     Named(&'static str),
     Attribute(AttrName),
@@ -58,6 +58,15 @@ impl Projection {
     /// Whether everything is shown.
     pub(crate) fn is_whole(&self) -> bool {
         self.pick.is_none() && self.omit.is_empty()
+    }
+
+    /// The attributes that may be shown, if it is said which.
+    pub(crate) fn picked(&self) -> Option<Vec<AttrName>> {
+        let attribute = |term: &Term| match &term.member {
+            Member::Attribute(name) => Some(name.clone()),
+            Member::Named(_) => None,
+        };
+        Some(self.pick.as_ref()?.iter().filter_map(attribute).collect())
     }
 
     /// How many links deep something is said.
@@ -154,7 +163,11 @@ impl Reader<'_> {
         }
         match MEMBERS.iter().find(|member| **member == name) {
             Some(member) => Ok(Member::Named(member)),
-            None => Ok(Member::Attribute(self.context.attribute(name)?)),
+            None => self
+                .context
+                .attribute(name)
+                .map(Member::Attribute)
+                .map_err(|error| Error::BadRequestData(format!("{}: {error}", self.name))),
         }
     }
 

@@ -11,17 +11,22 @@ use crate::app::{App, Parts};
 use crate::error::Error;
 use crate::gate::GateLayer;
 use crate::metrics::Metrics;
+use crate::openapi::Description;
 use crate::options::HttpOptions;
+use crate::preconditions::IF_NEWER;
+use crate::prefer::{APPLIED, PREFER};
 use crate::problem::Problem;
 use crate::{
-    adapters, attribute, attributes, batch, contexts, dead_letters, entities, entity, health,
-    ledger, page, subscriptions, types,
+    adapters, attribute, attribute_types, attributes, batch, contexts, dead_letters, docs,
+    entities, entity, entity_query, health, jsonld_contexts, ledger, openapi, page, purge, schemas,
+    source_identity, subscriptions, types,
 };
 
 /// The router that serves a broker.
 pub fn router(broker: Broker, options: HttpOptions) -> Router {
     let mut registry = options.metrics;
     let metrics = Metrics::register(&mut registry);
+    broker.register_metrics(&mut registry);
     let app = App::new(Parts {
         broker,
         limits: options.limits,
@@ -32,9 +37,11 @@ pub fn router(broker: Broker, options: HttpOptions) -> Router {
         page: options.page,
         adapters: options.adapters,
         contexts: options.contexts,
+        description: Description::default(),
     });
     let router = Table { router: Router::new(), app: app.clone(), metrics }
         .context_information()
+        .discovery()
         .our_own()
         .finish();
     let router = router.with_state(app);
@@ -51,49 +58,91 @@ struct Table {
 impl Table {
     /// What the specification rules (CIM 009, clause 6.2).
     fn context_information(self) -> Self {
-        self.at("/ngsi-ld/v1/entities", post(entities::create).get(entities::query))
-            .at(
-                "/ngsi-ld/v1/entities/",
-                post(entities::create)
-                    .get(entities::query)
-                    .put(entities::without_id)
-                    .patch(entities::without_id),
-            )
-            .with_slash("/ngsi-ld/v1/entities/{id}", "/ngsi-ld/v1/entities/{id}/", || {
-                get(entity::retrieve)
-                    .delete(entity::delete)
-                    .patch(entity::merge)
-                    .put(entity::replace)
-            })
-            .with_slash(
-                "/ngsi-ld/v1/entities/{id}/attrs",
-                "/ngsi-ld/v1/entities/{id}/attrs/",
-                || post(attributes::append).patch(attributes::update),
-            )
-            .with_slash(
-                "/ngsi-ld/v1/entities/{id}/attrs/{attribute}",
-                "/ngsi-ld/v1/entities/{id}/attrs/{attribute}/",
-                || patch(attribute::update).put(attribute::replace).delete(attribute::delete),
-            )
-            .at("/ngsi-ld/v1/entityOperations/create", post(batch::create))
-            .at("/ngsi-ld/v1/entityOperations/upsert", post(batch::upsert))
-            .at("/ngsi-ld/v1/entityOperations/update", post(batch::update))
-            .at("/ngsi-ld/v1/entityOperations/merge", post(batch::merge))
-            .at("/ngsi-ld/v1/entityOperations/delete", post(batch::delete))
-            .with_slash("/ngsi-ld/v1/types", "/ngsi-ld/v1/types/", || get(types::list))
-            .with_slash("/ngsi-ld/v1/subscriptions", "/ngsi-ld/v1/subscriptions/", || {
-                post(subscriptions::create).get(subscriptions::list)
-            })
-            .with_slash("/ngsi-ld/v1/subscriptions/{id}", "/ngsi-ld/v1/subscriptions/{id}/", || {
+        self.at(
+            "/ngsi-ld/v1/entities",
+            post(entities::create).get(entities::query).delete(purge::purge),
+        )
+        .at(
+            "/ngsi-ld/v1/entities/",
+            post(entities::create)
+                .get(entities::query)
+                .delete(purge::purge)
+                .put(entities::without_id)
+                .patch(entities::without_id),
+        )
+        .with_slash("/ngsi-ld/v1/entities/{id}", "/ngsi-ld/v1/entities/{id}/", || {
+            get(entity::retrieve).delete(entity::delete).patch(entity::merge).put(entity::replace)
+        })
+        .with_slash("/ngsi-ld/v1/entities/{id}/attrs", "/ngsi-ld/v1/entities/{id}/attrs/", || {
+            post(attributes::append).patch(attributes::update)
+        })
+        .with_slash(
+            "/ngsi-ld/v1/entities/{id}/attrs/{attribute}",
+            "/ngsi-ld/v1/entities/{id}/attrs/{attribute}/",
+            || patch(attribute::update).put(attribute::replace).delete(attribute::delete),
+        )
+        .at("/ngsi-ld/v1/entityOperations/create", post(batch::create))
+        .at("/ngsi-ld/v1/entityOperations/upsert", post(batch::upsert))
+        .at("/ngsi-ld/v1/entityOperations/update", post(batch::update))
+        .at("/ngsi-ld/v1/entityOperations/merge", post(batch::merge))
+        .at("/ngsi-ld/v1/entityOperations/delete", post(batch::delete))
+        .at("/ngsi-ld/v1/entityOperations/query", post(entity_query::query))
+        .with_slash("/ngsi-ld/v1/subscriptions", "/ngsi-ld/v1/subscriptions/", || {
+            post(subscriptions::create).get(subscriptions::list)
+        })
+        .with_slash(
+            "/ngsi-ld/v1/subscriptions/{id}",
+            "/ngsi-ld/v1/subscriptions/{id}/",
+            || {
                 get(subscriptions::retrieve)
                     .patch(subscriptions::update)
                     .delete(subscriptions::delete)
+            },
+        )
+    }
+
+    /// What types, attributes and contexts there are, and who says so (CIM 009, clauses 6.25 to 6.30
+    /// and 6.33).
+    fn discovery(self) -> Self {
+        self.with_slash("/ngsi-ld/v1/types", "/ngsi-ld/v1/types/", || get(types::list))
+            .with_slash("/ngsi-ld/v1/types/{type}", "/ngsi-ld/v1/types/{type}/", || {
+                get(types::retrieve)
             })
+            .with_slash("/ngsi-ld/v1/attributes", "/ngsi-ld/v1/attributes/", || {
+                get(attribute_types::list)
+            })
+            .with_slash(
+                "/ngsi-ld/v1/attributes/{attribute}",
+                "/ngsi-ld/v1/attributes/{attribute}/",
+                || get(attribute_types::retrieve),
+            )
+            .with_slash(
+                "/ngsi-ld/v1/info/sourceIdentity",
+                "/ngsi-ld/v1/info/sourceIdentity/",
+                || get(source_identity::retrieve),
+            )
+            .at(
+                "/ngsi-ld/v1/jsonldContexts",
+                post(jsonld_contexts::create).get(jsonld_contexts::list),
+            )
+            .at(
+                "/ngsi-ld/v1/jsonldContexts/",
+                post(jsonld_contexts::create)
+                    .get(jsonld_contexts::list)
+                    .delete(jsonld_contexts::without_id),
+            )
+            .with_slash(
+                "/ngsi-ld/v1/jsonldContexts/{id}",
+                "/ngsi-ld/v1/jsonldContexts/{id}/",
+                || get(jsonld_contexts::retrieve).delete(jsonld_contexts::delete),
+            )
     }
 
     /// What the specification knows nothing of.
     fn our_own(self) -> Self {
         self.at("/", get(page::show))
+            .at("/docs", get(docs::show))
+            .at("/openapi.json", get(openapi::show))
             .at("/health/live", get(health::live))
             .at("/health/ready", get(health::ready))
             .at("/metrics", get(health::metrics))
@@ -107,6 +156,11 @@ impl Table {
                 get(dead_letters::retrieve).delete(dead_letters::delete),
             )
             .at("/musubi/v1/dead-letters/{id}/replay", post(dead_letters::replay))
+            .at("/musubi/v1/schemas", get(schemas::list))
+            .at(
+                "/musubi/v1/schemas/{type}",
+                get(schemas::retrieve).put(schemas::put).delete(schemas::delete),
+            )
             .at("/musubi/v1/subscriptions/{id}/ledger", get(ledger::show))
     }
 
@@ -153,6 +207,24 @@ fn cors(origins: &[String]) -> CorsLayer {
     CorsLayer::new()
         .allow_origin(AllowOrigin::list(origins))
         .allow_methods([Method::GET, Method::POST, Method::PATCH, Method::PUT, Method::DELETE])
-        .allow_headers([header::ACCEPT, header::CONTENT_TYPE, header::LINK, tenant.clone()])
-        .expose_headers([header::LINK, header::LOCATION, tenant, count])
+        .allow_headers([
+            header::ACCEPT,
+            header::CONTENT_TYPE,
+            header::IF_MATCH,
+            header::IF_NONE_MATCH,
+            header::LINK,
+            IF_NEWER,
+            PREFER,
+            tenant.clone(),
+        ])
+        .expose_headers([
+            header::ETAG,
+            header::LINK,
+            header::LOCATION,
+            header::RETRY_AFTER,
+            APPLIED,
+            tenant,
+            count,
+            schemas::WARNING,
+        ])
 }

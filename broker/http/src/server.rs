@@ -7,19 +7,25 @@ use std::time::Duration;
 
 use axum::Router;
 use hyper::server::conn::http1;
-use hyper_util::rt::{TokioIo, TokioTimer};
-use hyper_util::service::TowerToHyperService;
+use hyper::service::service_fn;
+use hyper_util::rt::TokioIo;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{Semaphore, watch};
 use tokio::task::JoinSet;
+use tower::Service;
+
+use crate::patience::{Activity, Patience};
 
 /// How connections are treated.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ServeOptions {
-    /// How long a client may take to send the head of a request, the wait for it included.
+    /// How long a client may take to send the head of a request, the wait for it included, counted
+    /// from the last byte that it took of the answer before. Longer than `write_time`.
     pub header_time: Duration,
     /// The longest head of a request, in bytes; at least 8,192.
     pub header_bytes: usize,
+    /// How long an answer may wait for a client that does not read it.
+    pub write_time: Duration,
     /// The most connections at once; further ones wait to be accepted.
     pub connections: usize,
     /// How long requests that are being answered may still take after the shutdown began.
@@ -31,6 +37,7 @@ impl Default for ServeOptions {
         Self {
             header_time: Duration::from_secs(75),
             header_bytes: 64 * 1024,
+            write_time: Duration::from_secs(30),
             connections: 8192,
             drain: Duration::from_secs(10),
         }
@@ -104,15 +111,30 @@ async fn connection(
     if let Err(error) = stream.set_nodelay(true) {
         tracing::debug!("TCP_NODELAY: {error}");
     }
+    let activity = Activity::new();
+    let stream = TokioIo::new(Patience::new(stream, options.write_time, activity.clone()));
+    let service = service_fn(|request| {
+        activity.asked();
+        // A router is always ready.
+        let answer = router.clone().call(request);
+        let activity = &activity;
+        async move {
+            let answer = answer.await;
+            activity.answered();
+            answer
+        }
+    });
     let mut builder = http1::Builder::new();
-    builder
-        .timer(TokioTimer::new())
-        .header_read_timeout(options.header_time)
-        .max_buf_size(options.header_bytes.max(8192));
-    let service = TowerToHyperService::new(router);
-    let mut connection = pin!(builder.serve_connection(TokioIo::new(stream), service));
+    // The time for the head is kept here, and not by a timer for each request.
+    builder.header_read_timeout(None).max_buf_size(options.header_bytes.max(8192));
+    let mut connection = pin!(builder.serve_connection(stream, service));
     let ended = tokio::select! {
+        biased;
         ended = connection.as_mut() => ended,
+        () = activity.exhausted(options.header_time) => {
+            tracing::debug!("a connection was closed because no request came");
+            return;
+        }
         _ = stopping.changed() => {
             connection.as_mut().graceful_shutdown();
             connection.await

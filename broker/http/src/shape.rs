@@ -8,6 +8,7 @@ use std::sync::Arc;
 use musubi_context::{Context, Form, Representation, render_entity};
 use musubi_model::{Attribute, AttributeType, Document, Entity, EntityId, Limits, Node};
 
+use crate::earlier::Earlier;
 use crate::error::Error;
 use crate::join::Linked;
 use crate::languages::Languages;
@@ -25,6 +26,10 @@ pub(crate) struct Shape<'a> {
     pub(crate) inline: Option<&'a Linked>,
     /// How many links inside each other are filled in.
     pub(crate) level: usize,
+    /// The earlier version of the specification that entities are to conform to.
+    pub(crate) earlier: Option<Earlier<'a>>,
+    /// Set if that made one of them other than it is.
+    pub(crate) altered: &'a Cell<bool>,
     /// How many bytes of linked entities may still be rendered, all answers together. An entity
     /// that many point at is rendered for each of them, whatever is left out of it then.
     pub(crate) room: &'a Cell<usize>,
@@ -73,9 +78,21 @@ impl Shape<'_> {
         place: &Place<'_>,
         representation: &Representation,
     ) -> Result<Members, Error> {
-        let representation = Representation { context_member: false, ..representation.clone() };
+        let mut representation = Representation { context_member: false, ..representation.clone() };
+        if place.outer.is_none() {
+            // What is not picked would be written and read for nothing. There may be more linked
+            // entities than it is worth to do this for.
+            representation.attributes = place.projection.picked().or(representation.attributes);
+        }
+        let earlier = self.earlier.map(|earlier| earlier.of(place.entity));
+        let entity = earlier.as_ref().unwrap_or(place.entity);
         let mut rendered = Vec::new();
-        render_entity(&mut rendered, place.entity, self.context, &representation);
+        render_entity(&mut rendered, entity, self.context, &representation);
+        if earlier.is_some() && !self.altered.get() {
+            let mut native = Vec::new();
+            render_entity(&mut native, place.entity, self.context, &representation);
+            self.altered.set(native != rendered);
+        }
         if place.outer.is_some() {
             let left = self.room.get().checked_sub(rendered.len()).ok_or_else(too_long)?;
             self.room.set(left);
@@ -97,7 +114,7 @@ impl Shape<'_> {
             }
             let mut out = Vec::new();
             let beyond = place.projection.beyond(&name);
-            match place.entity.attribute(&name) {
+            match entity.attribute(&name) {
                 Some(attribute) if self.touches(attribute, place.level) => {
                     let shaper = Attributes { shape: self, place, attribute, beyond: &beyond };
                     shaper.write(&mut out, value)?;

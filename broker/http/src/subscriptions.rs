@@ -8,7 +8,6 @@ use musubi_broker::Listed;
 use musubi_context::Context;
 use musubi_model::Timestamp;
 use musubi_notify::{SubscriptionId, SubscriptionView};
-use musubi_query::Start;
 
 use crate::accept::{self, Media};
 use crate::app::App;
@@ -158,11 +157,7 @@ pub(crate) async fn list(
     listing: SubscriptionListing,
 ) -> Result<Response, Problem> {
     let SubscriptionListing { showing, paging, parameters } = listing;
-    let offset = match paging.start {
-        Start::Offset(offset) => offset,
-        Start::After(_) => 0,
-    };
-    let page = session.subscriptions(offset, paging.limit, paging.count).await?;
+    let page = session.subscriptions(paging.offset, paging.limit, paging.count).await?;
     let mut body = vec![b'['];
     for (index, listed) in page.items.iter().enumerate() {
         separate(&mut body, index);

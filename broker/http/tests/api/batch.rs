@@ -92,6 +92,21 @@ async fn an_update_needs_entities_that_are_there() {
 }
 
 #[tokio::test]
+async fn what_is_wrong_with_an_item_says_which_it_is() {
+    let api = Api::new();
+    for (operation, items, at) in [
+        ("create", json!([dock(1, 1), 5]), "/1: "),
+        ("create", json!([dock(2, 1), { "type": "Dock" }]), "/1: "),
+        ("upsert", json!([{ "id": id(3), "type": "Dock", "bikes": null }]), "/0/bikes: "),
+        ("update", json!([{ "bikes": 1 }]), "/0/id: "),
+        ("delete", json!([id(1), 5]), "/1: "),
+    ] {
+        let (_, body) = post(&api, operation, items).await;
+        assert!(body.contains(&format!("\"detail\":\"{at}")), "{operation}: {body}");
+    }
+}
+
+#[tokio::test]
 async fn a_merge_deletes_what_is_null() {
     let api = Api::new();
     api.create(&dock(1, 1)).await;

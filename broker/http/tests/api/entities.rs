@@ -140,6 +140,39 @@ async fn a_simplified_merge_keeps_the_kind_of_what_is_there() {
 }
 
 #[tokio::test]
+async fn a_text_is_merged_under_the_language_of_the_request() {
+    let api = Api::new();
+    let path = format!("{ENTITIES}/{ID}");
+    for (query, part, expected) in [
+        ("lang=en&format=simplified", json!("school"), json!({ "ja": "学校", "en": "school" })),
+        ("lang=ja&options=keyValues", json!(["校"]), json!({ "ja": ["校"] })),
+        ("lang=en", json!("school"), json!({ "ja": "学校", "en": "school" })),
+        (
+            "lang=en&format=simplified",
+            json!({ "languageMap": { "fr": "école" } }),
+            json!({ "ja": "学校", "fr": "école" }),
+        ),
+        ("format=simplified", json!("school"), json!({ "ja": "学校", "@none": "school" })),
+    ] {
+        let label = json!({ "type": "LanguageProperty", "languageMap": { "ja": "学校" } });
+        api.create(&json!({ "id": ID, "type": "Shelter", "label": label, "name": "a" })).await;
+        let part = json!({ "label": part, "name": "b" });
+        let answer = api.patch(&format!("{path}?{query}"), &part).await;
+        assert_eq!(answer.status, 204, "{query}: {}", answer.body);
+        let entity = api.entity(ID).await;
+        assert_eq!(entity["label"]["languageMap"], expected, "{query} {part}");
+        assert_eq!(entity["name"], json!({ "type": "Property", "value": "b" }));
+        assert_eq!(api.delete(&path).await.status, 204);
+    }
+    api.create(&shelter()).await;
+    for tag in ["", "en,ja", "*", "e%20n"] {
+        let answer = api.patch(&format!("{path}?lang={tag}"), &json!({ "name": "b" })).await;
+        answer.is_problem(400, "BadRequestData");
+        assert!(answer.body.contains("lang"), "{}", answer.body);
+    }
+}
+
+#[tokio::test]
 async fn names_are_those_of_the_context() {
     let api = Api::new();
     let with_link = [("content-type", JSON), ("link", LINK)];

@@ -195,3 +195,42 @@ async fn a_compressed_body_is_refused_bare() {
     let answer = api.send(request(Method::POST, ENTITIES, &headers, "{}")).await;
     assert_eq!((answer.status, answer.body.as_str()), (415, ""));
 }
+
+#[tokio::test]
+async fn what_is_wrong_with_a_parameter_names_the_parameter() {
+    let api = Api::new();
+    api.create(&json!({ "id": "urn:a:1", "type": "T", "p": 1 })).await;
+    let geo = [("accept", "application/geo+json")];
+    for (method, path, name) in [
+        (Method::GET, "?type=T&id=a", "id"),
+        (Method::GET, "?type=T&attrs=id", "attrs"),
+        (Method::GET, "?type=T&attrs=", "attrs"),
+        (Method::GET, "?type=T&pick=%40p", "pick"),
+        (Method::GET, "?type=T&geometryProperty=", "geometryProperty"),
+        (Method::DELETE, "?type=T&drop=", "drop"),
+        (Method::DELETE, "?type=T&keep=%40p", "keep"),
+        (Method::DELETE, "/urn:a:1/attrs/p?datasetId=x", "datasetId"),
+    ] {
+        let answer =
+            api.send(request(method, &format!("{ENTITIES}{path}"), &geo, String::new())).await;
+        answer.is_problem(400, "BadRequestData");
+        let detail = answer.value()["detail"].as_str().unwrap().to_owned();
+        assert!(detail.starts_with(&format!("{name}: ")), "{path}: {detail}");
+    }
+}
+
+#[tokio::test]
+async fn a_multitude_of_links_to_one_entity_is_one_link() {
+    let api = Api::new();
+    api.create(&json!({ "id": "urn:a:1", "type": "T", "n": 1 })).await;
+    let links = vec!["urn:a:1"; 50_000];
+    let relationship = json!({ "type": "Relationship", "object": links });
+    api.create(&json!({ "id": "urn:a:2", "type": "T", "r": relationship })).await;
+    let names: Vec<String> = (0..490).map(|number| format!("a{number}")).collect();
+    let pick = format!("pick=id,r%7Bid,{}%7D", names.join(","));
+    let answer = api.get(&format!("{ENTITIES}/urn:a:2?join=flat&{pick}&format=simplified")).await;
+    let found = answer.value();
+    let ids: Vec<&str> =
+        found.as_array().unwrap().iter().filter_map(|one| one["id"].as_str()).collect();
+    assert_eq!(ids, ["urn:a:2", "urn:a:1"]);
+}

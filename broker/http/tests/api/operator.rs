@@ -236,6 +236,13 @@ async fn pages_of_configured_origins_may_read_the_answers() {
     let answer = api.send(request(Method::OPTIONS, &path, &preflight, String::new())).await;
     assert_eq!(answer.header("access-control-allow-origin"), "https://map.example.jp");
     assert!(answer.header("access-control-allow-methods").contains("PATCH"));
+    for name in ["prefer", "link", "if-match", "ngsild-tenant", "musubi-if-newer"] {
+        assert!(answer.header("access-control-allow-headers").contains(name), "{name}");
+    }
+    let answer = api.get_with("/health/live", &[origin]).await;
+    for name in ["preference-applied", "ngsild-results-count", "musubi-schema-warning", "link"] {
+        assert!(answer.header("access-control-expose-headers").contains(name), "{name}");
+    }
     let answer = api.get_with("/health/live", &[("origin", "https://evil.example")]).await;
     assert_eq!(answer.header("access-control-allow-origin"), "");
 }

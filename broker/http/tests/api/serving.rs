@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use axum::Router;
+use axum::routing::get;
 use musubi_http::{ServeOptions, serve};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
@@ -17,6 +19,10 @@ struct Server {
 }
 
 async fn start(options: ServeOptions) -> Server {
+    start_router(Api::new().router, options).await
+}
+
+async fn start_router(router: Router, options: ServeOptions) -> Server {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
     let (stop, stopped) = oneshot::channel::<()>();
@@ -25,7 +31,7 @@ async fn start(options: ServeOptions) -> Server {
         let shutdown = async {
             let _ = stopped.await;
         };
-        serve(listener, Api::new().router, options, shutdown).await
+        serve(listener, router, options, shutdown).await
     });
     Server { address, stop, tasks }
 }
@@ -82,4 +88,91 @@ async fn a_head_that_is_too_long_is_refused() {
     let mut stream = TcpStream::connect(server.address).await.unwrap();
     stream.write_all(b"HEAD /health/live HTTP/1.1\r\nhost: a\r\n\r\n").await.unwrap();
     assert!(read_head(&mut stream).await.starts_with("HTTP/1.1 200"));
+}
+
+#[tokio::test]
+async fn a_client_that_sends_no_whole_head_in_time_is_cut_off() {
+    let header_time = Duration::from_millis(50);
+    let server = start(ServeOptions { header_time, ..ServeOptions::default() }).await;
+    for head in ["", "GET /health/live HTT", "HEAD /health/live HTTP/1.1\r\nhost: a\r\n\r\nGET /"] {
+        let mut stream = TcpStream::connect(server.address).await.unwrap();
+        stream.write_all(head.as_bytes()).await.unwrap();
+        let mut answer = Vec::new();
+        stream.read_to_end(&mut answer).await.unwrap();
+        assert_eq!(answer.is_empty(), !head.starts_with("HEAD"), "{head}");
+    }
+}
+
+#[tokio::test]
+async fn a_request_that_takes_longer_than_a_head_may_is_answered() {
+    let header_time = Duration::from_millis(20);
+    let slow = get(|| async {
+        tokio::time::sleep(Duration::from_millis(100)).await;
+        "done"
+    });
+    let router = Router::new().route("/", slow);
+    let server =
+        start_router(router, ServeOptions { header_time, ..ServeOptions::default() }).await;
+    let mut stream = TcpStream::connect(server.address).await.unwrap();
+    stream.write_all(b"GET / HTTP/1.1\r\nhost: a\r\n\r\n").await.unwrap();
+    assert!(read_head(&mut stream).await.starts_with("HTTP/1.1 200"));
+}
+
+#[tokio::test]
+async fn a_client_that_does_not_read_is_cut_off() {
+    let router = Router::new()
+        .route("/large", get(|| async { vec![b'a'; 64 * 1024 * 1024] }))
+        .route("/small", get(|| async { "small" }));
+    let options = ServeOptions {
+        write_time: Duration::from_millis(50),
+        // The next connection is served only once this one has ended.
+        connections: 1,
+        ..ServeOptions::default()
+    };
+    let server = start_router(router, options).await;
+    let mut lazy = TcpStream::connect(server.address).await.unwrap();
+    lazy.write_all(b"GET /large HTTP/1.1\r\nhost: a\r\n\r\n").await.unwrap();
+    assert!(read_head(&mut lazy).await.starts_with("HTTP/1.1 200"));
+    let mut next = TcpStream::connect(server.address).await.unwrap();
+    next.write_all(b"GET /small HTTP/1.1\r\nhost: a\r\n\r\n").await.unwrap();
+    assert!(read_head(&mut next).await.starts_with("HTTP/1.1 200"));
+    let mut rest = Vec::new();
+    // It may end in an error or early, but not with everything.
+    let _ = lazy.read_to_end(&mut rest).await;
+    assert!(rest.len() < 64 * 1024 * 1024);
+}
+
+#[tokio::test]
+async fn a_query_may_hold_what_people_type_as_it_is() {
+    let api = Api::new();
+    for (number, text) in [(1, "<a>"), (2, "b")] {
+        let id = format!("urn:a:{number}");
+        api.create(&serde_json::json!({ "id": id, "type": "T", "n": number, "s": text })).await;
+    }
+    let server = start_router(api.router.clone(), ServeOptions::default()).await;
+    for (query, found) in [("n>1", 2), ("n<2", 1), ("s==\"b\"", 2), ("s==%22%3Ca%3E%22", 1)] {
+        let line = format!("GET /ngsi-ld/v1/entities?type=T&q={query} HTTP/1.1\r\n");
+        let mut stream = TcpStream::connect(server.address).await.unwrap();
+        stream.set_nodelay(true).unwrap();
+        let (first, rest) = line.split_at(line.len() - 12);
+        stream.write_all(first.as_bytes()).await.unwrap();
+        let rest = format!("{rest}host: a\r\nconnection: close\r\n\r\n");
+        stream.write_all(rest.as_bytes()).await.unwrap();
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).await.unwrap();
+        assert!(answer.starts_with("HTTP/1.1 200"), "{query}: {answer}");
+        assert!(answer.contains(&format!("[{{\"id\":\"urn:a:{found}\"")), "{query}: {answer}");
+        assert_eq!(answer.matches("urn:a:").count(), 1, "{query}: {answer}");
+    }
+    // What comes after the line stays as it is, if it comes with it or not.
+    let body = r#"{"id":"urn:a:3","type":"T","s":"<\">"}"#;
+    let head = format!(
+        "POST /ngsi-ld/v1/entities HTTP/1.1\r\nhost: a\r\ncontent-type: application/json\r\n\
+         connection: close\r\ncontent-length: {}\r\n\r\n",
+        body.len()
+    );
+    let mut stream = TcpStream::connect(server.address).await.unwrap();
+    stream.write_all(format!("{head}{body}").as_bytes()).await.unwrap();
+    assert!(read_head(&mut stream).await.starts_with("HTTP/1.1 201"));
+    assert_eq!(api.entity("urn:a:3").await["s"]["value"], "<\">");
 }

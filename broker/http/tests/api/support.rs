@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicI64, Ordering};
 use axum::Router;
 use axum::body::{self, Body};
 use http::{HeaderMap, Method, Request};
-use musubi_broker::{Broker, BrokerOptions, Replay};
+use musubi_broker::{Broker, BrokerOptions, Replay, WriteRules};
 use musubi_context::{Contexts, ContextsOptions};
 use musubi_http::{HttpOptions, router};
 use musubi_model::{Clock, Timestamp};
@@ -118,17 +118,23 @@ impl Api {
 }
 
 pub(crate) fn broker(store: Arc<dyn Store>, replay: Option<Arc<dyn Replay>>) -> Broker {
+    broker_with(store, replay, ContextsOptions::default()).0
+}
+
+/// A broker with contexts as `options` say, beside the built-in one, and its notifier, which is
+/// not running yet.
+pub(crate) fn broker_with(
+    store: Arc<dyn Store>,
+    replay: Option<Arc<dyn Replay>>,
+    options: ContextsOptions,
+) -> (Broker, Notifier) {
     let clock = Arc::new(Ticking(AtomicI64::new(1_700_000_000)));
-    let contexts = Contexts::new(ContextsOptions {
-        client: None,
-        pinned: None,
-        built_in: vec![(CONTEXT.to_owned(), CONTEXT_DOCUMENT.to_owned())],
-    })
-    .unwrap();
+    let built_in = vec![(CONTEXT.to_owned(), CONTEXT_DOCUMENT.to_owned())];
+    let contexts = Contexts::new(ContextsOptions { built_in, ..options }).unwrap();
     let client = Client::guarded(Guard::default());
-    let (_, notifications) =
+    let (notifier, notifications) =
         Notifier::new(NotifierOptions::default(), store.clone(), client, clock.clone());
-    Broker::new(BrokerOptions {
+    let broker = Broker::new(BrokerOptions {
         store,
         contexts,
         notifications,
@@ -136,7 +142,9 @@ pub(crate) fn broker(store: Arc<dyn Store>, replay: Option<Arc<dyn Replay>>) -> 
         replay,
         attempts: BrokerOptions::ATTEMPTS,
         log_kept: 0,
-    })
+        rules: WriteRules::default(),
+    });
+    (broker, notifier)
 }
 
 pub(crate) fn request(

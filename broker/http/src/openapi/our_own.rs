@@ -1,0 +1,99 @@
+//! What feeds the broker, what could not be used, and what a supervisor asks.
+
+use super::operation::{LOCAL, delete, get, post};
+use super::path::Path;
+
+const ADAPTERS: &str = "Adapters";
+const OPERATION: &str = "Operation";
+const HTML: &str = "text/html; charset=utf-8";
+const TEXT: &str = "text/plain; charset=utf-8";
+const LETTER: &[&str] = &["letter"];
+
+pub(super) fn paths() -> Vec<Path> {
+    [adapters(), letters(), operation()].concat()
+}
+
+fn adapters() -> Vec<Path> {
+    vec![
+        Path::of_tenant(ADAPTERS, "/musubi/v1/adapters", &[]).with(
+            get("listAdapters", "List the adapters in this process")
+                .about("Those of the tenant; without one, all.")
+                .query(LOCAL)
+                .shows_json("Adapters", &["AdapterStates"]),
+        ),
+        Path::of_tenant(ADAPTERS, "/musubi/v1/adapters/{name}", &["adapter"]).with(
+            get("retrieveAdapter", "Retrieve what an adapter is doing")
+                .query(LOCAL)
+                .shows_json("Adapter", &["AdapterState"]),
+        ),
+        Path::of_tenant(ADAPTERS, "/musubi/v1/adapters/{name}/{what}", &["adapter", "message"])
+            .with(
+                post("sendToAdapter", "Hand a message to an adapter")
+                    .about("The answer is what the adapter says.")
+                    .takes_anything(&["Report"])
+                    .shows_json("Anything", &[])
+                    .may_fail(&[404, 507]),
+            ),
+    ]
+}
+
+fn letters() -> Vec<Path> {
+    vec![
+        Path::of_tenant(ADAPTERS, "/musubi/v1/dead-letters", &[])
+            .with(
+                get("listDeadLetters", "List the dead letters")
+                    .query(&["after", "limit"])
+                    .shows_json("DeadLetters", &["Letters"]),
+            )
+            .with(
+                delete("purgeDeadLetters", "Throw all dead letters away")
+                    .query(LOCAL)
+                    .shows_json("Purged", &["ThrownAway"])
+                    .may_fail(&[404, 507]),
+            ),
+        Path::of_tenant(ADAPTERS, "/musubi/v1/dead-letters/{id}", LETTER)
+            .with(
+                get("retrieveDeadLetter", "Retrieve a dead letter")
+                    .query(LOCAL)
+                    .shows_json("DeadLetter", &["Letter"]),
+            )
+            .with(
+                delete("deleteDeadLetter", "Throw a dead letter away")
+                    .query(LOCAL)
+                    .does()
+                    .may_fail(&[404, 507]),
+            ),
+        Path::of_tenant(ADAPTERS, "/musubi/v1/dead-letters/{id}/replay", LETTER).with(
+            post("replayDeadLetter", "Send a dead letter on its way once more")
+                .query(LOCAL)
+                .does()
+                .may_fail(&[404, 409, 507]),
+        ),
+    ]
+}
+
+fn operation() -> Vec<Path> {
+    let page = |id, path, summary| {
+        let operation = get(id, summary).shows_as(HTML, "Text", &[]).may_fail(&[404]);
+        Path::of_process(OPERATION, path, &[]).with(operation)
+    };
+    let text = |id, path, summary, media, examples: &[&str]| {
+        let operation = get(id, summary).shows_as(media, "Text", examples);
+        Path::of_process(OPERATION, path, &[]).with(operation)
+    };
+    let metrics = "application/openmetrics-text; version=1.0.0; charset=utf-8";
+    vec![
+        text("isLive", "/health/live", "Whether the process answers", TEXT, &["LiveText"]),
+        text("isReady", "/health/ready", "Whether requests can be served", TEXT, &["ReadyText"]),
+        text("showMetrics", "/metrics", "Show the metrics", metrics, &[]),
+        page("showPage", "/", "Show what is running"),
+        page("showDocumentation", "/docs", "Show this documentation, for people"),
+        Path::of_process(OPERATION, "/openapi.json", &[]).with(
+            get("describe", "Show this documentation, for programs").shows_as(
+                "application/json",
+                "OpenApi",
+                &[],
+            ),
+        ),
+    ]
+}
