@@ -33,6 +33,9 @@ pub(crate) enum Command {
     /// What could not be delivered or mapped.
     #[command(subcommand)]
     DeadLetters(DeadLetters),
+    /// The data models that come with the program, and whether entities in files follow them.
+    #[command(subcommand)]
+    Schemas(SchemasCommand),
 }
 
 /// Flags of a server. Each has a key in musubi.toml and an environment variable; see
@@ -164,6 +167,38 @@ pub(crate) enum Adapter {
         /// The broker.
         #[arg(long, value_name = "URL", default_value = "http://127.0.0.1:1026")]
         broker: String,
+    },
+}
+
+/// What to do with data models. Needs no broker.
+#[derive(Debug, Subcommand)]
+pub(crate) enum SchemasCommand {
+    /// Lists the models.
+    List,
+    /// Shows the JSON Schema of a model.
+    #[command(after_help = "Examples:\n  \
+        musubi schemas show EvacuationShelter\n  \
+        musubi schemas show EvacuationShelter --example")]
+    Show {
+        /// Name of the model.
+        name: String,
+        /// Shows an invented entity that follows the model instead.
+        #[arg(long)]
+        example: bool,
+    },
+    /// Checks entities in files: one NGSI-LD entity each, or an array of them.
+    #[command(after_help = "Names are read in the project's context (musubi.jsonld), whatever \
+        @context an entity has.\n\nExamples:\n  \
+        musubi schemas check shelters.json\n  \
+        musubi schemas check --model Device sensors/*.json\n  \
+        musubi schemas show Event --example | musubi schemas check -")]
+    Check {
+        /// Files of entities; - is the standard input.
+        #[arg(required = true)]
+        files: Vec<PathBuf>,
+        /// Model to follow [default: that of the entity's type]
+        #[arg(long, value_name = "NAME")]
+        model: Option<String>,
     },
 }
 

@@ -86,6 +86,7 @@ impl Sink for BrokerSink {
                 start: Start::Offset(offset),
                 limit,
                 count: false,
+                ..EntityQuery::default()
             };
             match self.session(tenant).query_entities(query).await {
                 Ok(page) => Ok(page.items.into_iter().map(|found| found.entity).collect()),
@@ -186,6 +187,7 @@ fn rejection(error: &Error) -> Result<Rejection, SinkError> {
         | Error::AlreadyExists(_)
         | Error::Context(_)
         | Error::ResourceNotFound(_)
+        | Error::PreconditionFailed(_)
         | Error::NonexistentTenant(_)
         | Error::Forbidden(_)
         | Error::NotSupported(_)

@@ -10,6 +10,7 @@ mod demo;
 mod nothing_sink;
 mod page;
 mod replay;
+mod schemas;
 mod serve;
 mod server;
 mod services;
@@ -54,6 +55,7 @@ async fn run(command: Command) -> Result<(), String> {
         Command::Demo(demo) => demo::run(demo, out, shutdown).await,
         Command::Adapter(command) => adapter_command::run(command, out, shutdown).await,
         Command::DeadLetters(command) => dead_letters::run(command, out).await,
+        Command::Schemas(command) => schemas::run(&command, out),
     }
 }
 

@@ -36,6 +36,7 @@ impl Page {
              <meta name=\"viewport\" content=\"width=device-width\">\
              <meta http-equiv=\"refresh\" content=\"5\"><title>Musubi</title><style>{STYLE}</style></head>\
              <body><h1>Musubi 結び</h1><p>An NGSI-LD context broker with the adapters that feed it. \
+             <a href=\"/docs\">API</a> · \
              <a href=\"/health/ready\">health</a> · <a href=\"/metrics\">metrics</a> · \
              <a href=\"/musubi/v1/adapters\">adapters</a> · \
              <a href=\"/musubi/v1/dead-letters\">dead letters</a></p>"

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use musubi_adapter_kit::{Adapter, AdapterMetrics, MappingFile, Services, Source};
-use musubi_broker::{Broker, BrokerOptions};
+use musubi_broker::{Broker, BrokerOptions, Sweeper, SweeperOptions, WriteRules};
 use musubi_context::{Contexts, ContextsOptions};
 use musubi_http::{Hosts, HttpOptions, Limits, ServeOptions};
 use musubi_model::{Clock, SystemClock};
@@ -88,6 +88,7 @@ impl Server {
         store.metrics().register(&mut metrics);
         let (core, notifier) = Core::assemble(&settings, &store, &public, &mut metrics)?;
         core.broker.load_tenants().await.map_err(|error| error.to_string())?;
+        core.broker.load_schemas().await.map_err(|error| error.to_string())?;
         let services = core.services(&mut metrics)?;
         let mqtt = mqtt::Mqtt::prepare(&settings, &core.clock, &mut metrics).await?;
         let registry = registry(&settings, &additions, &services, &mqtt)?;
@@ -104,6 +105,8 @@ impl Server {
         registry.run(&mut adapters.tasks, &adapters.stop);
         let broker = core.broker.clone();
         adapters.start_vital("the upkeep of the log", &alarm, |stop| keep_house(broker, stop));
+        let sweeper = core.sweeper(&settings);
+        adapters.start_vital("the sweeper", &alarm, |stop| sweeper.run(stop.cancelled_owned()));
         let mut ended = store.ended();
         adapters.start_vital("the store", &alarm, |stop| async move {
             let ended = async { drop(ended.wait_for(|ended| *ended).await) };
@@ -133,9 +136,8 @@ impl Server {
             }
         });
         let Core { broker, notifications, .. } = core;
-        let http = address;
         Ok(Self {
-            http,
+            http: address,
             mqtt,
             broker,
             notifications,
@@ -210,8 +212,19 @@ impl Core {
             replay: Some(replays.clone()),
             attempts: BrokerOptions::ATTEMPTS,
             log_kept: settings.log_keep,
+            rules: WriteRules {
+                entity_limit: settings.entity_limit,
+                newer_only: settings.newer_only.clone(),
+            },
         });
         Ok((Self { clock, broker, notifications, replays }, notifier))
+    }
+
+    /// What removes what has expired.
+    fn sweeper(&self, settings: &Settings) -> Sweeper {
+        let options =
+            SweeperOptions { interval: settings.sweep_interval, ..SweeperOptions::default() };
+        Sweeper::new(self.broker.clone(), options)
     }
 
     /// What adapters get that run in this process.
@@ -270,8 +283,12 @@ fn contexts(settings: &Settings, client: &Client, public: &str) -> Result<Contex
     let own = format!("{public}{CONTEXT_PATH}");
     Contexts::new(ContextsOptions {
         client: Some(client.clone()),
-        pinned: settings.contexts.clone(),
+        pinned: settings.contexts.pinned.clone(),
         built_in: vec![(own, CONTEXT.to_owned())],
+        public_url: public.to_owned(),
+        hosted: settings.contexts.hosted,
+        memory: settings.contexts.memory,
+        ..ContextsOptions::default()
     })
     .map_err(|error| error.to_string())
 }

@@ -9,6 +9,9 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use musubi_broker::TenantSet;
+use musubi_context::{ContextsOptions, HostedLimits};
+use musubi_model::Tenant;
 use musubi_outbound::{Guard, Network, Private};
 
 mod file;
@@ -28,14 +31,28 @@ pub(crate) struct Settings {
     pub(crate) min_free_disk: u64,
     pub(crate) log_keep: u64,
     pub(crate) body_limit: usize,
+    pub(crate) entity_limit: usize,
+    pub(crate) sweep_interval: Duration,
+    pub(crate) newer_only: TenantSet,
     pub(crate) adapters: Vec<PathBuf>,
     pub(crate) mqtt: Option<SocketAddr>,
     pub(crate) mqtt_users: BTreeMap<String, User>,
     pub(crate) guard: Guard,
-    pub(crate) contexts: Option<PathBuf>,
+    pub(crate) contexts: ContextSettings,
     pub(crate) cors_origins: Vec<String>,
     pub(crate) log_level: String,
     pub(crate) log_format: LogFormat,
+}
+
+/// What the server does with contexts.
+#[derive(Clone, Debug)]
+pub(crate) struct ContextSettings {
+    /// The folder of those that are never fetched.
+    pub(crate) pinned: Option<PathBuf>,
+    /// How many a tenant may keep here.
+    pub(crate) hosted: HostedLimits,
+    /// The memory that those in use may take up, in bytes.
+    pub(crate) memory: usize,
 }
 
 /// When a write is answered.
@@ -82,7 +99,7 @@ pub(crate) struct Key {
 }
 
 /// Everything that can be set, but the table `[mqtt.users]`, which only the file has.
-pub(crate) const KEYS: [Key; 16] = [
+pub(crate) const KEYS: [Key; 22] = [
     Key {
         name: "listen",
         default: "\"127.0.0.1:1026\"",
@@ -132,6 +149,24 @@ pub(crate) const KEYS: [Key; 16] = [
         set: |file, text| file.body_limit = Some(file::Number::Text(text.to_owned())),
     },
     Key {
+        name: "entity_limit",
+        default: "1048576",
+        meaning: "bytes of names and values; an entity that would have more is refused",
+        set: |file, text| file.entity_limit = Some(file::Number::Text(text.to_owned())),
+    },
+    Key {
+        name: "sweep_interval",
+        default: "\"1s\"",
+        meaning: "how often expired entities and attributes are removed; no reader sees them before",
+        set: |file, text| file.sweep_interval = Some(text.to_owned()),
+    },
+    Key {
+        name: "newer_only",
+        default: "[]",
+        meaning: "tenants in which an attribute observed no later than the one there changes nothing; * for all, default for the one without a name",
+        set: |file, text| file.newer_only = Some(split(text).map(str::to_owned).collect()),
+    },
+    Key {
         name: "adapters",
         default: "[]",
         meaning: "mapping files of the sources that run in this process",
@@ -160,6 +195,24 @@ pub(crate) const KEYS: [Key; 16] = [
         default: "\"\"",
         meaning: "folder of @contexts that are never fetched; contexts.json in it maps URLs to files",
         set: |file, text| file.contexts.pinned = Some(text.into()),
+    },
+    Key {
+        name: "contexts.hosted",
+        default: "1000",
+        meaning: "the most @contexts that a tenant may keep here",
+        set: |file, text| file.contexts.hosted = Some(file::Number::Text(text.to_owned())),
+    },
+    Key {
+        name: "contexts.hosted_bytes",
+        default: "16777216",
+        meaning: "bytes; the most that the @contexts of a tenant may come to together",
+        set: |file, text| file.contexts.hosted_bytes = Some(file::Number::Text(text.to_owned())),
+    },
+    Key {
+        name: "contexts.memory",
+        default: "100663296",
+        meaning: "bytes; about the most memory that downloaded and compiled @contexts take up",
+        set: |file, text| file.contexts.memory = Some(file::Number::Text(text.to_owned())),
     },
     Key {
         name: "cors.origins",
@@ -255,11 +308,18 @@ impl Settings {
             log_keep: number("log_keep", file.log_keep, 100_000)?,
             body_limit: usize::try_from(number("body_limit", file.body_limit, 2 << 20)?)
                 .map_err(|_| unusable("body_limit", "the value", "a smaller number"))?,
+            entity_limit: usize::try_from(number("entity_limit", file.entity_limit, 1 << 20)?)
+                .map_err(|_| unusable("entity_limit", "the value", "a smaller number"))?,
+            sweep_interval: duration(
+                "sweep_interval",
+                file.sweep_interval.as_deref().unwrap_or("1s"),
+            )?,
+            newer_only: tenants("newer_only", &file.newer_only.unwrap_or_default())?,
             adapters: file.adapters.unwrap_or_default(),
             mqtt,
             mqtt_users: file.mqtt.users,
             guard: guard(file.outbound.private.as_deref(), file.outbound.allow.as_deref())?,
-            contexts: file.contexts.pinned.filter(|path| !path.as_os_str().is_empty()),
+            contexts: contexts(file.contexts)?,
             cors_origins: file.cors.origins.unwrap_or_default(),
             log_level: file.log.level.unwrap_or_else(|| "info".to_owned()),
             log_format: match file.log.format.as_deref() {
@@ -331,12 +391,42 @@ fn duration(key: &str, text: &str) -> Result<Duration, InvalidSettings> {
         .map_err(|error| InvalidSettings(format!("{key} = {text:?} cannot be used: {error}")))
 }
 
+fn tenants(key: &str, names: &[String]) -> Result<TenantSet, InvalidSettings> {
+    if names.iter().any(|name| name == "*") {
+        return Ok(TenantSet::All);
+    }
+    let tenant = |name: &String| match name.as_str() {
+        "default" => Ok(Tenant::default()),
+        name => parse::<Tenant>(key, name),
+    };
+    names.iter().map(tenant).collect::<Result<_, _>>().map(TenantSet::These)
+}
+
 fn number(key: &str, given: Option<file::Number>, default: u64) -> Result<u64, InvalidSettings> {
     match given {
         None => Ok(default),
         Some(file::Number::Whole(number)) => Ok(number),
         Some(file::Number::Text(text)) => parse(key, &text),
     }
+}
+
+/// A number of things or bytes that are held in memory.
+fn size(key: &str, given: Option<file::Number>, default: usize) -> Result<usize, InvalidSettings> {
+    let Some(given) = given else { return Ok(default) };
+    usize::try_from(number(key, Some(given), 0)?)
+        .map_err(|_| unusable(key, "the value", "a smaller number"))
+}
+
+fn contexts(table: file::Contexts) -> Result<ContextSettings, InvalidSettings> {
+    let usual = HostedLimits::default();
+    Ok(ContextSettings {
+        pinned: table.pinned.filter(|path| !path.as_os_str().is_empty()),
+        hosted: HostedLimits {
+            contexts: size("contexts.hosted", table.hosted, usual.contexts)?,
+            bytes: size("contexts.hosted_bytes", table.hosted_bytes, usual.bytes)?,
+        },
+        memory: size("contexts.memory", table.memory, ContextsOptions::MEMORY)?,
+    })
 }
 
 fn guard(private: Option<&str>, allow: Option<&[String]>) -> Result<Guard, InvalidSettings> {

@@ -20,6 +20,9 @@ pub(crate) struct File {
     pub(super) min_free_disk: Option<Number>,
     pub(super) log_keep: Option<Number>,
     pub(super) body_limit: Option<Number>,
+    pub(super) entity_limit: Option<Number>,
+    pub(super) sweep_interval: Option<String>,
+    pub(super) newer_only: Option<Vec<String>>,
     pub(super) adapters: Option<Vec<PathBuf>>,
     #[serde(default)]
     pub(super) mqtt: Mqtt,
@@ -52,6 +55,9 @@ pub(super) struct Outbound {
 #[serde(deny_unknown_fields)]
 pub(super) struct Contexts {
     pub(super) pinned: Option<PathBuf>,
+    pub(super) hosted: Option<Number>,
+    pub(super) hosted_bytes: Option<Number>,
+    pub(super) memory: Option<Number>,
 }
 
 #[derive(Debug, Default, Deserialize)]
