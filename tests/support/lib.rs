@@ -3,6 +3,7 @@
 
 mod client;
 mod feed;
+mod interpreter;
 mod mqtt;
 mod process;
 mod receiver;
@@ -12,6 +13,7 @@ use std::path::PathBuf;
 
 pub use client::{Answer, Http};
 pub use feed::FeedServer;
+pub use interpreter::{program, python};
 pub use mqtt::Publisher;
 pub use process::{Finished, Musubi, PATIENCE, binary, finish, musubi};
 pub use receiver::Receiver;

@@ -20,7 +20,7 @@ const LAYERS: [(&str, u8, &[&str]); 15] = [
     ("musubi-adapter-gbfs", 3, &["model", "outbound", "adapter-kit"]),
     ("musubi-adapter-mqtt", 3, &["model", "context", "adapter-kit"]),
     ("musubi-adapter-shelter", 3, &["model", "outbound", "adapter-kit"]),
-    ("musubi-broker", 4, &["model", "context", "query", "store", "notify"]),
+    ("musubi-broker", 4, &["model", "context", "query", "schemas", "store", "notify"]),
     ("musubi-http", 5, &["model", "context", "query", "notify", "broker"]),
     ("musubi", 6, &[]),
 ];

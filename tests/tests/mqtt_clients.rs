@@ -6,7 +6,7 @@ use std::process::{Child, Command, Stdio};
 use std::sync::mpsc::{self, Receiver};
 
 use musubi_tests::{
-    Finished, Http, Musubi, PATIENCE, Publisher, finish, free_port, musubi, repository, until,
+    Finished, Http, Musubi, PATIENCE, Publisher, finish, free_port, musubi, python, until,
 };
 use serde_json::Value;
 
@@ -51,27 +51,6 @@ fn mosquitto_pub(port: u16, version: &str, topic: &str, payload: &str) -> Finish
             .args(["-V", version, "-q", "1", "-h", "127.0.0.1", "-p", &port.to_string()])
             .args(["-t", topic, "-m", payload]),
     )
-}
-
-/// The Python of the tests, with paho-mqtt in it; made as `tests/run` makes it if it is not there.
-fn python() -> PathBuf {
-    let folder = repository().join("target/python");
-    let python = folder.join("bin/python");
-    let imports = |python: &Path| {
-        python.exists()
-            && finish(Command::new(python).args(["-c", "import paho.mqtt"])).code == Some(0)
-    };
-    if !imports(&python) {
-        let made = finish(Command::new("python3").args(["-m", "venv"]).arg(&folder));
-        assert_eq!(made.code, Some(0), "{}", made.stderr);
-        let installed = finish(Command::new(folder.join("bin/pip")).args([
-            "install",
-            "-q",
-            "paho-mqtt==2.1.0",
-        ]));
-        assert_eq!(installed.code, Some(0), "{}", installed.stderr);
-    }
-    python
 }
 
 /// Each of its arguments after the port is a topic and a payload, in turn.
@@ -133,7 +112,7 @@ async fn rumqttc_is_served_with_and_without_the_first_slash() {
 
 #[tokio::test]
 async fn paho_is_served_in_both_versions_with_and_without_the_first_slash() {
-    let python = python();
+    let python = python("paho.mqtt", "paho-mqtt==2.1.0");
     let setting = Setting::new();
     let server = setting.listener("devices = \"any\"");
     let http = Http::new(server.url()).own_context();
