@@ -10,10 +10,10 @@ use serde_json::Value;
 
 use crate::app::App;
 use crate::error::Error;
-use crate::parameters::Parameters;
-use crate::path::{MessagePath, NamePath};
-use crate::payload::RawPayload;
 use crate::problem::Problem;
+use crate::request::parameters::Parameters;
+use crate::request::path::{MessagePath, NamePath};
+use crate::request::payload::RawPayload;
 use crate::session::Session;
 use crate::subscriptions::NoParameters;
 

@@ -6,10 +6,10 @@ use musubi_model::{AttributeFragment, DatasetId, InstanceFragment, Instances};
 
 use crate::attributes;
 use crate::error::Error;
-use crate::expanded::{Bare, OneAttribute, Operation, attribute};
-use crate::parameters::Parameters;
-use crate::path::AttributePath;
 use crate::problem::Problem;
+use crate::request::expanded::{Bare, OneAttribute, Operation, attribute};
+use crate::request::parameters::Parameters;
+use crate::request::path::AttributePath;
 use crate::session::Session;
 
 /// The parameters of an update of one attribute.

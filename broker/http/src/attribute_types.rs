@@ -7,8 +7,8 @@ use serde_json::{Value, json};
 
 use crate::discovery::{ListOverview, Overview, name_list};
 use crate::error::Error;
-use crate::path::NamePath;
 use crate::problem::Problem;
+use crate::request::path::NamePath;
 use crate::session::Session;
 
 /// Members of an entity that are no attributes (CIM 009, clause 4.5.1), so that none is found.

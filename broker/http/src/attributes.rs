@@ -5,9 +5,9 @@ use http::{StatusCode, header};
 use musubi_model::{AttrName, Overwrite, UpdateResult};
 use serde_json::{Value, json};
 
-use crate::expanded::{Operation, Part};
-use crate::path::EntityPath;
 use crate::problem::Problem;
+use crate::request::expanded::{Operation, Part};
+use crate::request::path::EntityPath;
 use crate::session::Session;
 
 /// The parameters of an append.

@@ -7,8 +7,8 @@ use musubi_model::{EntityId, Overwrite};
 use serde::Serialize;
 
 use crate::error::Error;
-use crate::expanded::{Batch, BatchOperation, Ids, Operation};
 use crate::problem::{Details, Problem};
+use crate::request::expanded::{Batch, BatchOperation, Ids, Operation};
 use crate::session::Session;
 
 /// The parameters of a batch creation.

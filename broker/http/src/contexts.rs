@@ -6,8 +6,8 @@ use http::header;
 
 use crate::app::App;
 use crate::error::Error;
-use crate::path::NamePath;
 use crate::problem::Problem;
+use crate::request::path::NamePath;
 
 /// Answers with the context of this name.
 pub(crate) async fn retrieve(

@@ -10,9 +10,9 @@ use serde_json::{Value, json};
 
 use crate::app::App;
 use crate::error::Error;
-use crate::parameters::Parameters;
-use crate::path::NamePath;
 use crate::problem::Problem;
+use crate::request::parameters::Parameters;
+use crate::request::path::NamePath;
 use crate::session::Session;
 use crate::subscriptions::NoParameters;
 

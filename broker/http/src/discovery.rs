@@ -8,11 +8,11 @@ use musubi_context::Context;
 use musubi_model::Tenant;
 use serde_json::{Value, json};
 
-use crate::accept::{self, Media};
 use crate::app::App;
-use crate::link;
-use crate::parameters::Parameters;
 use crate::problem::Problem;
+use crate::request::accept::{self, Media};
+use crate::request::link;
+use crate::request::parameters::Parameters;
 use crate::view::respond;
 
 /// How to show what there is.

@@ -4,11 +4,11 @@ use axum::response::{IntoResponse, Response};
 use http::{HeaderMap, StatusCode, Uri, header};
 
 use crate::error::Error;
-use crate::expanded::{Operation, Whole};
-use crate::listing::Listing;
-use crate::paging::List;
-use crate::path::location;
 use crate::problem::Problem;
+use crate::request::expanded::{Operation, Whole};
+use crate::request::listing::Listing;
+use crate::request::paging::List;
+use crate::request::path::location;
 use crate::session::Session;
 
 /// The parameters of a creation.

@@ -14,14 +14,14 @@ use musubi_model::{Document, EntityId, Node};
 use musubi_query::Filter;
 
 use crate::app::App;
-use crate::criteria::{self, Selectors};
 use crate::entities;
 use crate::error::Error;
-use crate::listing::{Listing, Source};
-use crate::paging;
-use crate::parameters::Parameters;
-use crate::payload::Payload;
 use crate::problem::Problem;
+use crate::request::criteria::{self, Selectors};
+use crate::request::listing::{Listing, Source};
+use crate::request::paging;
+use crate::request::parameters::Parameters;
+use crate::request::payload::Payload;
 use crate::session::Session;
 
 /// A query in a body.

@@ -4,8 +4,9 @@
 use http::HeaderMap;
 use musubi_context::Context;
 
-use crate::projection::Projection;
-use crate::{accept, link};
+use crate::request::accept;
+use crate::request::link;
+use crate::view::projection::Projection;
 
 /// The address of the context that the `Link` headers of a request name; none if they name none
 /// (CIM 009, clause 6.3.5).

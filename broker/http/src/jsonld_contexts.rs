@@ -9,13 +9,13 @@ use musubi_context::{Origin, core_context_url};
 use musubi_model::{Document, Node};
 use serde_json::{Map, Value, json};
 
-use crate::accept::{self, Media};
 use crate::app::App;
 use crate::error::Error;
-use crate::parameters::Parameters;
-use crate::path::{NamePath, location};
-use crate::payload::Payload;
 use crate::problem::Problem;
+use crate::request::accept::{self, Media};
+use crate::request::parameters::Parameters;
+use crate::request::path::{NamePath, location};
+use crate::request::payload::Payload;
 use crate::session::Session;
 use crate::view::respond;
 

@@ -12,13 +12,13 @@ use musubi_query::Filter;
 
 use crate::app::App;
 use crate::batch::{self, Success};
-use crate::criteria::{self, Criteria};
 use crate::error::Error;
-use crate::expanded::attribute;
-use crate::link;
-use crate::names::{self, MAX_NAMES, too_many_names};
-use crate::parameters::Parameters;
 use crate::problem::Problem;
+use crate::request::criteria::{self, Criteria};
+use crate::request::expanded::attribute;
+use crate::request::link;
+use crate::request::names::{self, MAX_NAMES, too_many_names};
+use crate::request::parameters::Parameters;
 use crate::session::Session;
 
 /// Which entities are purged, and of what.

@@ -9,13 +9,13 @@ use tower_http::cors::{AllowOrigin, CorsLayer};
 
 use crate::app::{App, Parts};
 use crate::error::Error;
-use crate::gate::GateLayer;
 use crate::metrics::Metrics;
 use crate::openapi::Description;
 use crate::options::HttpOptions;
-use crate::preconditions::IF_NEWER;
-use crate::prefer::{APPLIED, PREFER};
 use crate::problem::Problem;
+use crate::request::preconditions::IF_NEWER;
+use crate::request::prefer::{APPLIED, PREFER};
+use crate::server::gate::GateLayer;
 use crate::{
     adapters, attribute, attribute_types, attributes, batch, contexts, dead_letters, docs,
     entities, entity, entity_query, health, jsonld_contexts, ledger, openapi, page, purge, schemas,

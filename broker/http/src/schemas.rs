@@ -14,11 +14,11 @@ use serde_json::{Map, Value, json};
 
 use crate::app::App;
 use crate::error::Error;
-use crate::link;
-use crate::parameters::Parameters;
-use crate::path::{NamePath, location};
-use crate::payload::Payload;
 use crate::problem::Problem;
+use crate::request::link;
+use crate::request::parameters::Parameters;
+use crate::request::path::{NamePath, location};
+use crate::request::payload::Payload;
 use crate::session::Session;
 use crate::subscriptions::NoParameters;
 

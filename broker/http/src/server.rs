@@ -1,5 +1,9 @@
 //! Serving: connections in, answers out, and an orderly end.
 
+pub(crate) mod gate;
+pub(crate) mod patience;
+pub(crate) mod request_line;
+
 use std::io;
 use std::pin::pin;
 use std::sync::Arc;
@@ -14,7 +18,7 @@ use tokio::sync::{Semaphore, watch};
 use tokio::task::JoinSet;
 use tower::Service;
 
-use crate::patience::{Activity, Patience};
+use crate::server::patience::{Activity, Patience};
 
 /// How connections are treated.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -10,8 +10,8 @@ use musubi_model::Tenant;
 
 use crate::app::App;
 use crate::error::Error;
-use crate::preconditions::conditions;
 use crate::problem::Problem;
+use crate::request::preconditions::conditions;
 
 /// The header that names the tenant (CIM 009, clause 6.3.14).
 pub(crate) const TENANT: HeaderName = HeaderName::from_static("ngsild-tenant");

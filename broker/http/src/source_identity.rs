@@ -7,10 +7,10 @@ use http::request::Parts;
 use musubi_context::Context;
 use serde_json::{Value, json};
 
-use crate::accept::{self, Media};
 use crate::app::App;
-use crate::parameters::Parameters;
 use crate::problem::Problem;
+use crate::request::accept::{self, Media};
+use crate::request::parameters::Parameters;
 use crate::session::Session;
 use crate::view::respond;
 

@@ -9,18 +9,18 @@ use musubi_context::Context;
 use musubi_model::Timestamp;
 use musubi_notify::{SubscriptionId, SubscriptionView};
 
-use crate::accept::{self, Media};
 use crate::app::App;
 use crate::error::Error;
-use crate::link;
-use crate::paging::{self, List, Paging};
-use crate::parameters::Parameters;
-use crate::path::{NamePath, location};
-use crate::payload::Payload;
 use crate::problem::Problem;
+use crate::request::accept::{self, Media};
+use crate::request::link;
+use crate::request::paging::{self, List, Paging};
+use crate::request::parameters::Parameters;
+use crate::request::path::{NamePath, location};
+use crate::request::payload::Payload;
 use crate::session::Session;
-use crate::shape::separate;
 use crate::view::respond;
+use crate::view::shape::separate;
 
 /// `/subscriptions/{id}`.
 #[derive(Debug)]

@@ -6,8 +6,8 @@ use serde_json::{Value, json};
 
 use crate::attribute_types;
 use crate::discovery::{ListOverview, Overview, name_list};
-use crate::path::NamePath;
 use crate::problem::Problem;
+use crate::request::path::NamePath;
 use crate::session::Session;
 
 /// Answers with the types that there are.

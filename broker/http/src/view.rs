@@ -1,5 +1,14 @@
 //! How the reader wants to see entities: media type, context, form, and which parts.
 
+pub(crate) mod datasets;
+pub(crate) mod earlier;
+pub(crate) mod geojson;
+pub(crate) mod join;
+pub(crate) mod languages;
+pub(crate) mod projection;
+pub(crate) mod shape;
+pub(crate) mod special;
+
 use std::sync::Arc;
 
 use axum::body::Body;
@@ -9,15 +18,15 @@ use musubi_broker::Found;
 use musubi_context::{Context, Form, Renderer, Representation, render_entity};
 use musubi_model::{AttrName, Entity};
 
-use crate::accept::{self, Media};
 use crate::app::App;
 use crate::error::Error;
-use crate::link;
-use crate::names;
-use crate::parameters::Parameters;
-use crate::prefer::{self, Preferences, Version};
+use crate::request::accept::{self, Media};
+use crate::request::link;
+use crate::request::names;
+use crate::request::parameters::Parameters;
+use crate::request::prefer::{self, Preferences, Version};
 use crate::session::Session;
-use crate::special::{Manner, Special};
+use crate::view::special::{Manner, Special};
 
 /// The parameters that say how entities are to look.
 pub(crate) const PARAMETERS: &[&str] = &[

@@ -5,7 +5,7 @@ use serde_json::json;
 use super::document::example_of;
 use super::operation::{LOCAL, Operation, SHOWN, post};
 use super::path::Path;
-use crate::expanded::Operation as _;
+use crate::request::expanded::Operation as _;
 use crate::{batch, entity_query};
 
 const TAG: &str = "Batches";

@@ -2,8 +2,9 @@
 
 use super::operation::{SHOWN, delete, get, patch, post, put};
 use super::path::Path;
-use crate::expanded::Operation as _;
-use crate::{attribute, attributes, entities, entity, listing, purge};
+use crate::request::expanded::Operation as _;
+use crate::request::listing;
+use crate::{attribute, attributes, entities, entity, purge};
 
 const TAG: &str = "Entities";
 const ENTITY: &[&str] = &["entity"];

@@ -11,8 +11,8 @@ use musubi_query::{
 };
 
 use crate::error::Error;
-use crate::names::{self, Names};
-use crate::parameters::Parameters;
+use crate::request::names::{self, Names};
+use crate::request::parameters::Parameters;
 
 /// The parameters that say which entities are meant; `attrs`, which says more than that, is not
 /// among them.

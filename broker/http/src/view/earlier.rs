@@ -3,7 +3,7 @@
 use musubi_context::Context;
 use musubi_model::{Attribute, AttributeType, Entity, Instance, Json, Value};
 
-use crate::prefer::Version;
+use crate::request::prefer::Version;
 
 /// What an answer in an earlier version depends on.
 #[derive(Clone, Copy, Debug)]

@@ -17,12 +17,12 @@ use tokio::time::Instant;
 use tower::{Layer, Service};
 use tracing::Instrument;
 
-use crate::accept;
 use crate::app::App;
 use crate::error::Error;
 use crate::metrics::RouteMetrics;
 use crate::options::Hosts;
 use crate::problem::{IsProblem, PROBLEM_JSON, Problem};
+use crate::request::accept;
 use crate::schemas;
 use crate::session::TENANT;
 

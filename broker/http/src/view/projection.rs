@@ -4,7 +4,7 @@ use musubi_context::Context;
 use musubi_model::AttrName;
 
 use crate::error::Error;
-use crate::names::{MAX_NAMES, too_many_names};
+use crate::request::names::{MAX_NAMES, too_many_names};
 
 /// The members of an entity that are not attributes, as answers name them.
 pub(crate) const MEMBERS: [&str; 7] =

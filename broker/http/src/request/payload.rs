@@ -10,8 +10,8 @@ use musubi_model::{Document, Limits, Node, Tenant};
 
 use crate::app::App;
 use crate::error::Error;
-use crate::link;
 use crate::problem::Problem;
+use crate::request::link;
 use crate::session::tenant;
 
 /// The body of a request, whole and within its limits.

@@ -23,8 +23,8 @@ use musubi_broker::{Conditions, OutOfOrder, Version, Versions};
 
 use crate::app::App;
 use crate::error::Error;
-use crate::prefer::PREFER;
 use crate::problem::Problem;
+use crate::request::prefer::PREFER;
 
 /// What an answer that has a tag depends on beside its URL, for whoever keeps answers.
 const VARY: HeaderValue = HeaderValue::from_static("accept, link, ngsild-tenant, prefer");

@@ -2,7 +2,7 @@
 
 use musubi_model::{AttrName, AttributeType, Entity};
 
-use crate::shape::{Members, write_members};
+use crate::view::shape::{Members, write_members};
 
 /// Makes a `Feature` of the members of an entity. `context` is the value of its `@context`
 /// member, if it is to have one.

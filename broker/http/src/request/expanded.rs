@@ -13,12 +13,12 @@ use musubi_query::TypeSelection;
 
 use crate::app::App;
 use crate::error::Error;
-use crate::link;
-use crate::names::Names;
-use crate::parameters::Parameters;
-use crate::path::AttributePath;
-use crate::payload::Payload;
 use crate::problem::Problem;
+use crate::request::link;
+use crate::request::names::Names;
+use crate::request::parameters::Parameters;
+use crate::request::path::AttributePath;
+use crate::request::payload::Payload;
 
 /// Says which query parameters an operation knows.
 pub(crate) trait Operation: Send {

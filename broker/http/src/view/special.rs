@@ -9,18 +9,18 @@ use http::StatusCode;
 use musubi_context::{Context, Representation};
 use musubi_model::{AttrName, Entity};
 
-use crate::accept::Media;
-use crate::datasets::Datasets;
-use crate::earlier::Earlier;
 use crate::error::Error;
-use crate::geojson::write_feature;
-use crate::join::{Join, JoinForm, Linked};
-use crate::languages::Languages;
-use crate::parameters::Parameters;
-use crate::prefer::{Preferences, Version};
-use crate::projection::Projection;
+use crate::request::accept::Media;
+use crate::request::parameters::Parameters;
+use crate::request::prefer::{Preferences, Version};
 use crate::session::Session;
-use crate::shape::{Members, Shape, separate, write_members};
+use crate::view::datasets::Datasets;
+use crate::view::earlier::Earlier;
+use crate::view::geojson::write_feature;
+use crate::view::join::{Join, JoinForm, Linked};
+use crate::view::languages::Languages;
+use crate::view::projection::Projection;
+use crate::view::shape::{Members, Shape, separate, write_members};
 use crate::view::too_long;
 
 /// What few readers ask for.

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use musubi_model::{DatasetId, Entity, Instance};
 
 use crate::error::Error;
-use crate::names::{MAX_NAMES, too_many_names};
+use crate::request::names::{MAX_NAMES, too_many_names};
 
 /// The data sets that a reader wants to see.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

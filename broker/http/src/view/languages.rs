@@ -2,8 +2,8 @@
 
 use musubi_model::{Document, Node};
 
-use crate::accept::thousandths;
 use crate::error::Error;
+use crate::request::accept::thousandths;
 
 /// The languages that a reader wants, the best first.
 #[derive(Clone, Debug, PartialEq, Eq)]

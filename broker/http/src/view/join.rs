@@ -6,10 +6,10 @@ use std::sync::Arc;
 use musubi_model::{Attribute, AttributeType, Entity, EntityId};
 
 use crate::error::Error;
-use crate::names::{MAX_NAMES, too_many_names};
-use crate::parameters::Parameters;
-use crate::projection::Projection;
+use crate::request::names::{MAX_NAMES, too_many_names};
+use crate::request::parameters::Parameters;
 use crate::session::Session;
+use crate::view::projection::Projection;
 
 /// How linked entities are answered.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -8,11 +8,11 @@ use musubi_broker::Seal;
 use musubi_query::Start;
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 
-use crate::accept::Media;
 use crate::error::Error;
-use crate::link::page_header;
 use crate::options::Limits;
-use crate::parameters::Parameters;
+use crate::request::accept::Media;
+use crate::request::link::page_header;
+use crate::request::parameters::Parameters;
 
 const RESULTS_COUNT: HeaderName = HeaderName::from_static("ngsild-results-count");
 

@@ -14,7 +14,7 @@ use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::time::{Instant, Sleep, sleep};
 
-use crate::request_line::RequestLine;
+use crate::server::request_line::RequestLine;
 
 /// What a connection is doing.
 #[derive(Debug)]

@@ -9,13 +9,13 @@ use musubi_context::Context;
 use musubi_query::{EntityQuery, Order, OrderOptions};
 
 use crate::app::App;
-use crate::criteria::{self, Criteria, Selectors};
 use crate::error::Error;
-use crate::link;
-use crate::names::Names;
-use crate::paging::{self, Paging};
-use crate::parameters::Parameters;
 use crate::problem::Problem;
+use crate::request::criteria::{self, Criteria, Selectors};
+use crate::request::link;
+use crate::request::names::Names;
+use crate::request::paging::{self, Paging};
+use crate::request::parameters::Parameters;
 use crate::view::{self, View};
 
 /// A query for entities, and how to show them.

@@ -8,11 +8,11 @@ use std::sync::Arc;
 use musubi_context::{Context, Form, Representation, render_entity};
 use musubi_model::{Attribute, AttributeType, Document, Entity, EntityId, Limits, Node};
 
-use crate::earlier::Earlier;
 use crate::error::Error;
-use crate::join::Linked;
-use crate::languages::Languages;
-use crate::projection::{MEMBERS, Projection};
+use crate::view::earlier::Earlier;
+use crate::view::join::Linked;
+use crate::view::languages::Languages;
+use crate::view::projection::{MEMBERS, Projection};
 use crate::view::too_long;
 
 /// How entities are shaped.
