@@ -82,12 +82,7 @@ fn one() -> Path {
                 .query(entity::Merge::PARAMETERS)
                 .options(&["normalized", "concise", "keyValues", "simplified"])
                 .takes("EntityFragment", &["Count"])
-                .conditional()
-                .may_arrive_late()
-                .does()
-                .does_in_part("UpdateResult", "PartlyUpdated")
-                .warns()
-                .may_fail(&[404, 507]),
+                .changes_attributes(),
         )
         .with(
             put("replaceEntity", "Replace an entity")
@@ -110,12 +105,7 @@ fn attrs() -> Path {
                 .query(attributes::Append::PARAMETERS)
                 .options(&["noOverwrite"])
                 .takes("EntityFragment", &["Count"])
-                .conditional()
-                .may_arrive_late()
-                .does()
-                .does_in_part("UpdateResult", "PartlyUpdated")
-                .warns()
-                .may_fail(&[404, 507]),
+                .changes_attributes(),
         )
         .with(
             patch("updateAttributes", "Update attributes")
@@ -123,12 +113,7 @@ fn attrs() -> Path {
                 .clause("6.6.3.2")
                 .query(attributes::Update::PARAMETERS)
                 .takes("EntityFragment", &["Count"])
-                .conditional()
-                .may_arrive_late()
-                .does()
-                .does_in_part("UpdateResult", "PartlyUpdated")
-                .warns()
-                .may_fail(&[404, 507]),
+                .changes_attributes(),
         )
 }
 
@@ -139,24 +124,14 @@ fn attr() -> Path {
                 .clause("6.7.3.1")
                 .query(attribute::Update::PARAMETERS)
                 .takes("AttributeFragment", &["OneCount"])
-                .conditional()
-                .may_arrive_late()
-                .does()
-                .does_in_part("UpdateResult", "PartlyUpdated")
-                .warns()
-                .may_fail(&[404, 507]),
+                .changes_attributes(),
         )
         .with(
             put("replaceAttribute", "Replace an attribute")
                 .clause("6.7.3.3")
                 .query(attribute::Update::PARAMETERS)
                 .takes("AttributeFragment", &["OneCount"])
-                .conditional()
-                .may_arrive_late()
-                .does()
-                .does_in_part("UpdateResult", "PartlyUpdated")
-                .warns()
-                .may_fail(&[404, 507]),
+                .changes_attributes(),
         )
         .with(
             delete("deleteAttribute", "Delete an attribute")

@@ -125,6 +125,16 @@ impl Operation {
         self.header("Musubi-If-Newer")
     }
 
+    /// It changes attributes of an entity, under conditions, perhaps some of them only.
+    pub(super) fn changes_attributes(self) -> Self {
+        self.conditional()
+            .may_arrive_late()
+            .does()
+            .does_in_part("UpdateResult", "PartlyUpdated")
+            .warns()
+            .may_fail(&[404, 507])
+    }
+
     /// A read that can be told what the reader has already.
     pub(super) fn tagged(self) -> Self {
         let unchanged = "The reader has it already.";

@@ -26,90 +26,53 @@ const VIEW: &[&str] = &[
     "entityMapLifetime",
 ];
 
-/// The parameters of each operation.
-pub(crate) const PARAMETERS: &[(&str, &[&str])] = &[
-    (
-        "query",
-        &[
-            "id",
-            "type",
-            "idPattern",
-            "attrs",
-            "q",
-            "csf",
-            "georel",
-            "geometry",
-            "coordinates",
-            "geoproperty",
-            "scopeQ",
-            "expandValues",
-            "jsonKeys",
-            "orderBy",
-            "orderFrom",
-            "orderGeometry",
-            "collation",
-            "limit",
-            "offset",
-            "after",
-            "count",
-            "pick",
-            "omit",
-            "options",
-            "format",
-            "sysAttrs",
-            "lang",
-            "join",
-            "joinLevel",
-            "containedBy",
-            "geometryProperty",
-            "datasetId",
-            "local",
-            "splitEntities",
-            "entityMap",
-            "entityMapLifetime",
-        ],
-    ),
+/// Which entities are meant.
+pub(crate) const CRITERIA: &[&str] = &[
+    "id",
+    "type",
+    "idPattern",
+    "q",
+    "csf",
+    "georel",
+    "geometry",
+    "coordinates",
+    "geoproperty",
+    "scopeQ",
+    "expandValues",
+    "jsonKeys",
+    "splitEntities",
+];
+
+/// In which order, and from where to where.
+const ORDER: &[&str] = &["orderBy", "orderFrom", "orderGeometry", "collation"];
+const PAGE: &[&str] = &["limit", "offset", "count"];
+
+/// The parameters of each operation, in groups.
+pub(crate) const PARAMETERS: &[(&str, &[&[&str]])] = &[
+    ("query", &[CRITERIA, ORDER, PAGE, VIEW, &["after"]]),
     (
         "batch query",
         &[
-            "limit",
-            "offset",
-            "after",
-            "count",
-            "options",
-            "format",
-            "sysAttrs",
-            "geometryProperty",
-            "local",
-            "splitEntities",
+            PAGE,
+            &["after", "options", "format", "sysAttrs", "geometryProperty", "local"],
+            &["splitEntities"],
         ],
     ),
-    (
-        "retrieve",
-        &[
-            "type",
-            "attrs",
-            "pick",
-            "omit",
-            "options",
-            "format",
-            "sysAttrs",
-            "lang",
-            "join",
-            "joinLevel",
-            "containedBy",
-            "geometryProperty",
-            "datasetId",
-            "local",
-            "entityMap",
-            "entityMapLifetime",
-        ],
-    ),
-    ("types", &["details", "limit", "offset", "count", "local"]),
-    ("type", &["local"]),
-    ("attributes", &["details", "limit", "offset", "count", "local"]),
-    ("attribute", &["local"]),
+    ("retrieve", &[VIEW, &["type"]]),
+    ("types", &[PAGE, &["details", "local"]]),
+    ("type", &[&["local"]]),
+    ("attributes", &[PAGE, &["details", "local"]]),
+    ("attribute", &[&["local"]]),
 ];
+
+/// The parameters of one operation.
+pub(crate) fn names(
+    table: &'static [(&str, &[&[&str]])],
+    operation: &str,
+) -> impl Iterator<Item = &'static str> {
+    let known = table.iter().find(|(name, _)| *name == operation);
+    known.into_iter().flat_map(|(_, groups)| groups.iter().copied().flatten().copied())
+}
 
 type Query = Vec<(&'static str, String)>;
 
@@ -191,16 +154,15 @@ fn retrieve(values: &mut Values) -> Request {
 }
 
 fn plain(values: &mut Values, operation: &'static str, path: &str) -> Request {
-    let known = PARAMETERS.iter().find(|(name, _)| *name == operation);
     let mut query = Query::new();
-    for name in known.map_or(&[][..], |(_, names)| *names) {
+    for name in names(PARAMETERS, operation) {
         if values.random.chance(25) {
-            let value = match *name {
+            let value = match name {
                 "limit" => values.pick(&["0", "1", "3"]),
                 "offset" => values.pick(&["0", "1", "9"]),
                 _ => values.pick(&["true", "false"]),
             };
-            query.push((*name, value.to_owned()));
+            query.push((name, value.to_owned()));
         }
     }
     let method = reading(values);

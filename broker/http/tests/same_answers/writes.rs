@@ -7,46 +7,26 @@ use crate::pair::Request;
 use crate::reads;
 use crate::values::{ATTRIBUTES, DATASETS, Values};
 
-/// The parameters of each operation.
-pub(crate) const PARAMETERS: &[(&str, &[&str])] = &[
-    ("create", &["local"]),
+/// The parameters of each operation, in groups.
+pub(crate) const PARAMETERS: &[(&str, &[&[&str]])] = &[
+    ("create", &[&["local"]]),
     (
         "purge",
-        &[
-            "id",
-            "type",
-            "idPattern",
-            "attrs",
-            "q",
-            "csf",
-            "georel",
-            "geometry",
-            "coordinates",
-            "geoproperty",
-            "scopeQ",
-            "keep",
-            "drop",
-            "local",
-            "expandValues",
-            "jsonKeys",
-            "datasetId",
-            "geometryProperty",
-            "splitEntities",
-        ],
+        &[reads::CRITERIA, &["attrs", "keep", "drop", "local", "datasetId", "geometryProperty"]],
     ),
-    ("merge", &["type", "options", "format", "observedAt", "lang", "local"]),
-    ("replace", &["type", "local"]),
-    ("delete", &["type", "local"]),
-    ("append", &["type", "options", "local"]),
-    ("update", &["type", "options", "local"]),
-    ("update attribute", &["type", "local"]),
-    ("replace attribute", &["type", "local"]),
-    ("delete attribute", &["type", "datasetId", "deleteAll", "local"]),
-    ("batch create", &["local"]),
-    ("batch upsert", &["options", "local"]),
-    ("batch update", &["options", "local"]),
-    ("batch merge", &["options", "observedAt", "local"]),
-    ("batch delete", &["local"]),
+    ("merge", &[&["type", "options", "format", "observedAt", "lang", "local"]]),
+    ("replace", &[&["type", "local"]]),
+    ("delete", &[&["type", "local"]]),
+    ("append", &[&["type", "options", "local"]]),
+    ("update", &[&["type", "options", "local"]]),
+    ("update attribute", &[&["type", "local"]]),
+    ("replace attribute", &[&["type", "local"]]),
+    ("delete attribute", &[&["type", "datasetId", "deleteAll", "local"]]),
+    ("batch create", &[&["local"]]),
+    ("batch upsert", &[&["options", "local"]]),
+    ("batch update", &[&["options", "local"]]),
+    ("batch merge", &[&["options", "observedAt", "local"]]),
+    ("batch delete", &[&["local"]]),
 ];
 
 /// Any of them.
@@ -166,12 +146,10 @@ fn purge(values: &mut Values) -> Request {
 
 /// A request without a body, with some of the operation's parameters.
 fn request(values: &mut Values, operation: &'static str, method: Method, path: &str) -> Request {
-    let known = PARAMETERS.iter().find(|(name, _)| *name == operation);
-    let names = known.map_or(&[][..], |(_, names)| *names);
     let mut query = Vec::new();
-    for name in names {
+    for name in reads::names(PARAMETERS, operation) {
         if values.random.chance(15) {
-            query.push((*name, parameter(values, operation, name)));
+            query.push((name, parameter(values, operation, name)));
         }
     }
     reads::request(operation, method, path, query, Vec::new())
