@@ -26,6 +26,9 @@ const MAX_POSITIONS: usize = 20_000;
 /// are more than 20,000 positions. Sides of a polygon may cross each other, because devices and
 /// maps do send such outlines; what the area of one is, the queries say.
 pub fn parse_geometry(json: &Json) -> Result<Geometry<f64>, InvalidGeometry> {
+    if let Some(place) = plain_point(json) {
+        return Ok(Point(place).into());
+    }
     let limits = Limits { depth: Limits::MAX_DEPTH };
     let node =
         Node::parse(json.as_str(), limits).map_err(|error| InvalidGeometry(error.to_string()))?;
@@ -59,6 +62,15 @@ pub fn parse_geometry(json: &Json) -> Result<Geometry<f64>, InvalidGeometry> {
             refuse(format!("the type {shown:?} is not supported"))
         }
     }
+}
+
+/// The place of a point that is written as most are, which is read without a tree.
+fn plain_point(json: &Json) -> Option<Coord<f64>> {
+    let text = json.as_str().strip_prefix(r#"{"type":"Point","coordinates":["#)?;
+    let (x, y) = text.strip_suffix("]}")?.split_once(',')?;
+    let (x, y) = (x.parse().ok()?, y.parse().ok()?);
+    let is_in_the_world = (-180.0..=180.0).contains(&x) && (-90.0..=90.0).contains(&y);
+    is_in_the_world.then_some(Coord { x, y })
 }
 
 /// How many positions there are in coordinates of any shape.
@@ -152,6 +164,20 @@ mod tests {
 
     fn parse(text: &str) -> Result<Geometry<f64>, InvalidGeometry> {
         parse_geometry(&Json::parse(text).unwrap())
+    }
+
+    proptest! {
+        #[test]
+        fn a_point_is_read_the_same_whatever_comes_first(
+            coordinates in "(\\[|)(-?[0-9]{1,3}(\\.[0-9]{1,3})?(e[0-2])?|null|\"1\"|\\[1\\])(,-?[0-9]{1,2}){0,3}(\\]|)",
+        ) {
+            let plain = format!(r#"{{"type":"Point","coordinates":[{coordinates}]}}"#);
+            let other = format!(r#"{{"coordinates":[{coordinates}],"type":"Point"}}"#);
+            let (Ok(plain), Ok(other)) = (Json::parse(&plain), Json::parse(&other)) else {
+                return Ok(());
+            };
+            prop_assert_eq!(parse_geometry(&plain), parse_geometry(&other));
+        }
     }
 
     #[test]

@@ -112,7 +112,7 @@ impl GeoQuery {
         match self.relation {
             GeoRelation::NearAtMost(metres) => {
                 bounds::may_be_near(self, geometry)
-                    && distance::metres(&self.geometry, geometry) <= metres
+                    && distance::is_at_most(metres, &self.geometry, geometry)
             }
             GeoRelation::NearAtLeast(metres) => distance::metres(&self.geometry, geometry) > metres,
             GeoRelation::Within => topology::is_within(geometry, &self.geometry),

@@ -4,8 +4,10 @@ use musubi_model::{AttrName, TypeName};
 use serde::{Deserialize, Serialize};
 
 mod parse;
+mod text;
 mod values;
 
+pub(crate) use parse::SYSTEM_ATTRIBUTES;
 pub(crate) use values::Found;
 
 /// `attr.subattr[member.member]`: an attribute, attributes of attributes, and then members of the

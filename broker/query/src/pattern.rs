@@ -4,6 +4,8 @@ use std::fmt;
 
 use regex::{Regex, RegexBuilder};
 use regex_syntax::ast::{self, Ast};
+use regex_syntax::hir::Look;
+use regex_syntax::hir::literal::Extractor;
 use serde::{Deserialize, Serialize};
 
 /// A regular expression, matched anywhere in a text unless it is anchored. Matching takes time
@@ -62,6 +64,33 @@ impl Pattern {
     pub fn as_str(&self) -> &str {
         self.0.as_str()
     }
+
+    /// The texts with one of which everything begins in which the pattern is found; none if that
+    /// cannot be said, or takes more than a few.
+    pub fn beginnings(&self) -> Option<Vec<String>> {
+        let tree = regex_syntax::Parser::new().parse(self.as_str()).ok()?;
+        if !tree.properties().look_set_prefix().contains(Look::Start) {
+            return None;
+        }
+        let mut literals = Extractor::new().limit_total(Self::MAX_BEGINNINGS).extract(&tree);
+        // A text comes right before those that begin with it.
+        literals.sort();
+        let mut texts: Vec<String> = Vec::new();
+        for literal in literals.literals()? {
+            // A literal may end inside a character.
+            let text = literal.as_bytes().utf8_chunks().next().map_or("", |chunk| chunk.valid());
+            if text.is_empty() {
+                return None;
+            }
+            if texts.last().is_none_or(|shorter| !text.starts_with(&**shorter)) {
+                texts.push(text.to_owned());
+            }
+        }
+        Some(texts)
+    }
+
+    /// The most texts of [`beginnings`](Self::beginnings).
+    const MAX_BEGINNINGS: usize = 8;
 
     /// Whether the pattern is found in the text.
     pub fn is_match(&self, text: &str) -> bool {
@@ -181,6 +210,42 @@ mod tests {
         check("[*]+", "a*b", true);
         check("a\\*\\*", "a**", true);
         check("避難所.+", "urn:避難所:1", true);
+    }
+
+    #[test]
+    fn the_beginnings_of_a_pattern_are_those_of_what_it_matches() {
+        let check = |pattern: &str, expected: Option<&[&str]>| {
+            let found = Pattern::new(pattern).unwrap().beginnings();
+            let expected = expected.map(|texts| texts.iter().map(ToString::to_string).collect());
+            assert_eq!(found, expected, "{pattern}");
+        };
+        check("^urn:ngsi-ld:Room:.*", Some(&["urn:ngsi-ld:Room:"]));
+        check("^urn:(a|b):", Some(&["urn:a:", "urn:b:"]));
+        check("^urn:a$", Some(&["urn:a"]));
+        check("^urn:ab*", Some(&["urn:a"]));
+        check("urn:ngsi-ld:Room:.*", None);
+        check("^a|b", None);
+        check("(?m)^urn:a", None);
+        check("^", None);
+        check("^.*", None);
+        check("^(urn:a)?", None);
+        check("^\\w+", None);
+        check("^避難所.", Some(&["避難所"]));
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn whatever_matches_begins_as_the_pattern_says(
+            pattern in "\\^?(\\^|[ab.|]|\\(a\\|b\\)|[ab][*?+]|\\[ab\\]|\\(\\?i\\)){0,6}",
+            texts in proptest::collection::vec("[abA]{0,5}", 8),
+        ) {
+            let Ok(pattern) = Pattern::new(&pattern) else { return Ok(()) };
+            let Some(beginnings) = pattern.beginnings() else { return Ok(()) };
+            for text in texts.iter().filter(|text| pattern.is_match(text)) {
+                let begins = beginnings.iter().any(|beginning| text.starts_with(&**beginning));
+                proptest::prop_assert!(begins, "{pattern:?} {beginnings:?} {text}");
+            }
+        }
     }
 
     #[test]

@@ -15,7 +15,8 @@ pub struct TypeSelection {
 
 impl TypeSelection {
     /// Reads a type selection: types or groups `(Home;Vehicle)`, separated by `,` or `|`. A type
-    /// is a term of the context or an absolute URI.
+    /// is a term of the context or an absolute URI. Alternatives may stand in parentheses of their
+    /// own, as in `(Building|House)`, which the grammar does not have and clients write.
     ///
     /// # Errors
     ///
@@ -25,7 +26,7 @@ impl TypeSelection {
         let mut any_of = Vec::new();
         loop {
             cursor.skip_spaces();
-            any_of.push(group(&mut cursor, terms)?);
+            any_of.extend(group(&mut cursor, terms)?);
             cursor.skip_spaces();
             if cursor.at_end() {
                 return Ok(Self { any_of });
@@ -45,20 +46,30 @@ impl TypeSelection {
     }
 }
 
-fn group(cursor: &mut Cursor<'_>, terms: &dyn Terms) -> Result<Vec<TypeName>, InvalidQuery> {
+fn group(cursor: &mut Cursor<'_>, terms: &dyn Terms) -> Result<Vec<Vec<TypeName>>, InvalidQuery> {
     if !cursor.eat("(") {
-        return Ok(vec![name(cursor, terms)?]);
+        return Ok(vec![vec![name(cursor, terms)?]]);
     }
-    let mut group = Vec::new();
+    let mut names = Vec::new();
+    let mut are_alternatives = None;
     loop {
         cursor.skip_spaces();
-        group.push(name(cursor, terms)?);
+        names.push(name(cursor, terms)?);
         cursor.skip_spaces();
         if cursor.eat(")") {
-            return Ok(group);
+            return Ok(if are_alternatives == Some(true) {
+                names.into_iter().map(|name| vec![name]).collect()
+            } else {
+                vec![names]
+            });
         }
-        if !cursor.eat(";") {
+        let before = *cursor;
+        let is_alternative = cursor.eat(",") || cursor.eat("|");
+        if !is_alternative && !cursor.eat(";") {
             return Err(cursor.error("';' or ')' was expected"));
+        }
+        if *are_alternatives.get_or_insert(is_alternative) != is_alternative {
+            return Err(before.error("';' and '|' do not stand in the same parentheses"));
         }
     }
 }
@@ -99,6 +110,8 @@ mod tests {
         check("Motorhome,(Home;Vehicle)", &["Motorhome"], true);
         check("https://example.org/Home", &["Home"], true);
         check("(Home)", &["Home"], true);
+        check("(Building|House)", &["House"], true);
+        check("(Building,House),(A;B)", &["A"], false);
         check("A|B,(C;D)", &["D", "C"], true);
         check("A|B,(C;D)", &["D"], false);
         check("( A ; B ) | C", &["B", "A"], true);
@@ -145,7 +158,7 @@ mod tests {
         check("A,", "3 a type was expected");
         check("A;B", "2 types joined by ';' stand in parentheses");
         check("(A;B", "5 ';' or ')' was expected");
-        check("(A|B)", "3 ';' or ')' was expected");
+        check("(A|B;C)", "5 ';' and '|' do not stand in the same parentheses");
         check("A)", "2 ',' or '|' was expected");
         check("()", "2 a type was expected");
         assert!(TypeSelection::parse(&"A,".repeat(20_000), &ExampleTerms).is_err());

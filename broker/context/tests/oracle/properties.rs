@@ -58,8 +58,18 @@ fn bodies_expand_to_the_same() {
             Err(reason) if reason.contains("given twice") => return Ok(()),
             Err(reason) => return Err(TestCaseError::fail(format!("{reason}: {body} {context}"))),
         };
-        let theirs = reference::expand(&context, &body)
-            .map_err(|error| TestCaseError::fail(format!("{error}: {body} {context}")))?;
+        let theirs = match reference::expand(&context, &body) {
+            Ok(theirs) => theirs,
+            // A term that is skipped because its IRI looks like a keyword counts as unfinished
+            // there, and here as not defined.
+            Err(error)
+                if error.to_string().contains("CyclicIriMapping")
+                    && context.to_string().contains("@future") =>
+            {
+                return Ok(());
+            }
+            Err(error) => return Err(TestCaseError::fail(format!("{error}: {body} {context}"))),
+        };
         prop_assert_eq!(
             fragment::view(&fragment),
             crate::expanded::view(&theirs),

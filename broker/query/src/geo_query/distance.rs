@@ -28,6 +28,26 @@ pub(super) fn metres(one: &Geometry<f64>, other: &Geometry<f64>) -> f64 {
     nearest.pair.map_or(f64::INFINITY, |(place, on_side)| Geodesic.distance(place, on_side))
 }
 
+/// What a distance on the sphere is off that on the ellipsoid at most, and more: as a part of
+/// itself and in metres.
+const OFF: (f64, f64) = (0.01, 1.0);
+
+/// Whether two geometries are at most so many metres apart along the ellipsoid WGS 84.
+pub(super) fn is_at_most(metres: f64, one: &Geometry<f64>, other: &Geometry<f64>) -> bool {
+    if let (Geometry::Point(one), Geometry::Point(other)) = (one, other) {
+        // Mostly the sphere knows the answer, in a small part of the time.
+        let spherical = Haversine.distance(*one, *other);
+        let off = spherical * OFF.0 + OFF.1;
+        if spherical - off > metres {
+            return false;
+        }
+        if spherical + off <= metres {
+            return true;
+        }
+    }
+    self::metres(one, other) <= metres
+}
+
 /// Metres between two geometries on a sphere (CIM 009, clause 4.23.1).
 pub(crate) fn spherical_metres(one: &Geometry<f64>, other: &Geometry<f64>) -> f64 {
     if let (Geometry::Point(one), Geometry::Point(other)) = (one, other) {

@@ -17,7 +17,7 @@ use crate::cursor::Cursor;
 use crate::{InvalidQuery, Terms};
 
 /// The names that the core context reserves and a path may end with.
-const SYSTEM_ATTRIBUTES: [&str; 6] =
+pub(crate) const SYSTEM_ATTRIBUTES: [&str; 6] =
     ["createdAt", "modifiedAt", "expiresAt", "observedAt", "unitCode", "datasetId"];
 
 /// Whether a name may have this character beside its first one, the `:` of a prefix included.

@@ -231,6 +231,17 @@ proptest! {
     }
 
     #[test]
+    fn what_the_sphere_knows_of_two_points_is_so_on_the_ellipsoid(
+        one in any_position(), other in any_position(), part in 0.9..1.1, more in -3.0..3.0
+    ) {
+        let (one, other) = (Point(one).into(), Point(other).into());
+        let metres = distance::metres(&one, &other);
+        for limit in [metres * part, metres + more, metres] {
+            prop_assert_eq!(distance::is_at_most(limit, &one, &other), metres <= limit);
+        }
+    }
+
+    #[test]
     fn any_two_geometries_can_be_compared(
         query in any_query(grid_position().boxed()), target in any_geometry(grid_position().boxed())
     ) {
