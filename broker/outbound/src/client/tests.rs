@@ -1,5 +1,10 @@
 //! The client against real sockets.
 
+mod delivery;
+mod names;
+mod pool;
+mod tls;
+
 use std::time::Duration;
 
 use crate::{Client, Error, Guard, Private, Request, Response};
@@ -28,7 +33,7 @@ async fn server(answer: Option<&'static [u8]>) -> Server {
         while let Ok((mut stream, _)) = listener.accept().await {
             let mut buffer = vec![0; 65_536];
             let read = stream.read(&mut buffer).await.unwrap_or(0);
-            sender.send(String::from_utf8_lossy(&buffer[..read]).into_owned()).await.unwrap();
+            sender.send(readable(&buffer[..read])).await.unwrap();
             if let Some(answer) = answer {
                 // A client that has heard enough may have hung up.
                 drop(stream.write_all(answer).await);
@@ -39,6 +44,16 @@ async fn server(answer: Option<&'static [u8]>) -> Server {
         }
     });
     Server { port, requests, _tasks: tasks }
+}
+
+/// What came, with the names of headers in small letters.
+fn readable(bytes: &[u8]) -> String {
+    let text = String::from_utf8_lossy(bytes);
+    let lines = text.split_inclusive("\r\n").map(|line| match line.split_once(": ") {
+        Some((name, value)) => format!("{}: {value}", name.to_ascii_lowercase()),
+        None => line.to_owned(),
+    });
+    lines.collect()
 }
 
 fn guarded(private: Private) -> Client {
