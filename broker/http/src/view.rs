@@ -1,22 +1,16 @@
 //! How the reader wants to see entities: media type, context, form, and which parts.
 
-pub(crate) mod datasets;
-pub(crate) mod earlier;
-pub(crate) mod geojson;
-pub(crate) mod join;
-pub(crate) mod languages;
-pub(crate) mod projection;
-pub(crate) mod shape;
-pub(crate) mod special;
+mod special;
 
 use std::sync::Arc;
 
 use axum::body::Body;
 use axum::response::Response;
-use http::{HeaderMap, StatusCode, header};
+use http::{HeaderMap, HeaderValue, StatusCode, header};
 use musubi_broker::Found;
 use musubi_context::{Context, Form, Renderer, Representation, render_entity};
 use musubi_model::{AttrName, Entity};
+use musubi_view::{Manner, Special, ViewError};
 
 use crate::app::App;
 use crate::error::Error;
@@ -24,9 +18,8 @@ use crate::request::accept::{self, Media};
 use crate::request::link;
 use crate::request::names;
 use crate::request::parameters::Parameters;
-use crate::request::prefer::{self, Preferences, Version};
+use crate::request::prefer::{self, Preferences};
 use crate::session::Session;
-use crate::view::special::{Manner, Special};
 
 /// The parameters that say how entities are to look.
 pub(crate) const PARAMETERS: &[&str] = &[
@@ -59,6 +52,8 @@ pub(crate) struct View {
     pub(crate) attributes: Option<Vec<AttrName>>,
     representation: Representation,
     special: Option<Box<Special>>,
+    /// Whether GeoJSON carries its context itself.
+    context_in_body: bool,
     /// The longest page, in bytes.
     longest: usize,
 }
@@ -83,7 +78,8 @@ impl View {
             .transpose()?;
         let preferences = Preferences::of(headers);
         let reader = (media, &context);
-        let special = Special::read(parameters, preferences, reader, app.limits.linked)?;
+        let special = special::read(parameters, preferences, reader, app.limits.linked)?;
+        let context_in_body = media == Media::GeoJson && !preferences.context_in_header;
         if attributes.is_some() && special.as_ref().is_some_and(|one| !one.projection.is_whole()) {
             let reason = "attrs cannot be used together with pick or omit";
             return Err(Error::BadRequestData(reason.to_owned()));
@@ -96,7 +92,16 @@ impl View {
         };
         let counted = options.contains(&"count");
         let longest = app.limits.answer;
-        Ok(Self { media, context, counted, attributes, representation, special, longest })
+        Ok(Self {
+            media,
+            context,
+            counted,
+            attributes,
+            representation,
+            special,
+            context_in_body,
+            longest,
+        })
     }
 
     /// How many links deep linked entities are answered.
@@ -118,7 +123,7 @@ impl View {
         };
         let gathered = special.gather(session, std::slice::from_ref(entity)).await?;
         let several = gathered.has_more();
-        let alone = special.context_member && !several;
+        let alone = self.context_in_body && !several;
         let manner = self.manner(alone.then(|| self.context.member()));
         if several {
             self.begin(&mut out);
@@ -130,7 +135,7 @@ impl View {
             let what = format!("entity {} with any of the members asked for", entity.id);
             return Err(Error::NotFound(what));
         }
-        Ok(self.respond(out, headers, written.status()))
+        Ok(self.respond(out, headers, special::status(written)))
     }
 
     /// The answer that shows a page of entities.
@@ -147,7 +152,7 @@ impl View {
             let entities: Vec<Arc<Entity>> =
                 items.iter().map(|found| found.entity.clone()).collect();
             let gathered = special.gather(session, &entities).await?;
-            status = special.write(&mut out, &gathered, &self.manner(None))?.status();
+            status = special::status(special.write(&mut out, &gathered, &self.manner(None))?);
         } else {
             let mut renderer = Renderer::new(&mut out, &self.context, &self.representation);
             for (index, found) in items.iter().enumerate() {
@@ -156,7 +161,7 @@ impl View {
                 }
                 renderer.entity(&found.entity);
                 if renderer.written() > self.longest {
-                    return Err(too_long());
+                    return Err(ViewError::too_long().into());
                 }
             }
         }
@@ -186,7 +191,7 @@ impl View {
     fn end(&self, out: &mut Vec<u8>) {
         out.push(b']');
         if self.media == Media::GeoJson {
-            if self.special.as_ref().is_some_and(|special| special.context_member) {
+            if self.context_in_body {
                 out.extend_from_slice(b",\"@context\":");
                 out.extend_from_slice(self.context.member().as_bytes());
             }
@@ -195,13 +200,13 @@ impl View {
     }
 
     fn respond(&self, body: Vec<u8>, mut headers: HeaderMap, status: StatusCode) -> Response {
-        let link = match (self.media, &self.special) {
-            (Media::Json, _) => true,
-            (Media::GeoJson, Some(special)) => !special.context_member,
-            (Media::LdJson | Media::GeoJson, _) => false,
+        let link = match self.media {
+            Media::Json => true,
+            Media::GeoJson => !self.context_in_body,
+            Media::LdJson => false,
         };
         let version = self.special.as_ref().and_then(|special| special.version);
-        if let Some(applied) = version.and_then(Version::applied) {
+        if let Some(applied) = version.and_then(prefer::applied) {
             headers.insert(prefer::APPLIED, applied);
         }
         let mut response = respond(body, self.media, link.then_some(&self.context), headers);
@@ -223,11 +228,6 @@ fn refuse_entity_map(parameters: &Parameters) -> Result<(), Error> {
     Ok(())
 }
 
-pub(crate) fn too_long() -> Error {
-    let reason = "the answer would be too long; a smaller limit, or pick or omit, make it shorter";
-    Error::TooComplex(reason.to_owned())
-}
-
 /// An answer with a body; with a `Link` to the context, unless that is in the body.
 pub(crate) fn respond(
     body: Vec<u8>,
@@ -235,7 +235,7 @@ pub(crate) fn respond(
     link: Option<&Context>,
     mut headers: HeaderMap,
 ) -> Response {
-    headers.insert(header::CONTENT_TYPE, media.header());
+    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(media.name()));
     if let Some(link) = link.and_then(link::context_header) {
         headers.append(header::LINK, link);
     }

@@ -2,31 +2,70 @@
 
 use musubi_context::Context;
 use musubi_model::AttrName;
+use serde::{Deserialize, Serialize};
 
-use crate::error::Error;
-use crate::request::names::{MAX_NAMES, too_many_names};
+use crate::{MAX_NAMES, ViewError, too_many_names};
 
-/// The members of an entity that are not attributes, as answers name them.
-pub(crate) const MEMBERS: [&str; 7] =
-    ["id", "type", "scope", "createdAt", "modifiedAt", "deletedAt", "expiresAt"];
+/// A member of an entity that is not an attribute.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) enum Named {
+    Id,
+    Type,
+    Scope,
+    CreatedAt,
+    ModifiedAt,
+    DeletedAt,
+    ExpiresAt,
+}
+
+impl Named {
+    const ALL: [Self; 7] = [
+        Self::Id,
+        Self::Type,
+        Self::Scope,
+        Self::CreatedAt,
+        Self::ModifiedAt,
+        Self::DeletedAt,
+        Self::ExpiresAt,
+    ];
+
+    /// Whether entities have a member of this name that is not an attribute.
+    pub(crate) fn is_one(name: &str) -> bool {
+        Self::ALL.into_iter().any(|member| member.as_str() == name)
+    }
+
+    /// The name in answers.
+    fn as_str(self) -> &'static str {
+        match self {
+            Self::Id => "id",
+            Self::Type => "type",
+            Self::Scope => "scope",
+            Self::CreatedAt => "createdAt",
+            Self::ModifiedAt => "modifiedAt",
+            Self::DeletedAt => "deletedAt",
+            Self::ExpiresAt => "expiresAt",
+        }
+    }
+}
 
 /// Which members of an entity are shown.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
-pub(crate) struct Projection {
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct Projection {
     pick: Option<Vec<Term>>,
     omit: Vec<Term>,
 }
 
 /// A member, and what is said about the entity that it links to.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 struct Term {
     member: Member,
     nested: Vec<Term>,
 }
 
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 enum Member {
-    Named(&'static str),
+    Named(Named),
     Attribute(AttrName),
 }
 
@@ -35,11 +74,16 @@ const MAX_DEPTH: usize = 16;
 
 impl Projection {
     /// Reads the two parameters.
-    pub(crate) fn parse(
+    ///
+    /// # Errors
+    ///
+    /// [`ViewError::BadRequest`] if one of them is not of the language, names more than
+    /// [`MAX_NAMES`] members, or if both name the same.
+    pub fn parse(
         pick: Option<&str>,
         omit: Option<&str>,
         context: &Context,
-    ) -> Result<Self, Error> {
+    ) -> Result<Self, ViewError> {
         let read = |name: &'static str, text: &str| Reader { name, text, context }.read();
         let pick = pick.map(|text| read("pick", text)).transpose()?;
         let omit = omit.map(|text| read("omit", text)).transpose()?.unwrap_or_default();
@@ -50,18 +94,18 @@ impl Projection {
         };
         if pick.iter().flatten().any(twice) {
             let reason = "a member cannot be both in pick and in omit";
-            return Err(Error::BadRequestData(reason.to_owned()));
+            return Err(ViewError::BadRequest(reason.to_owned()));
         }
         Ok(Self { pick, omit })
     }
 
     /// Whether everything is shown.
-    pub(crate) fn is_whole(&self) -> bool {
+    pub fn is_whole(&self) -> bool {
         self.pick.is_none() && self.omit.is_empty()
     }
 
     /// The attributes that may be shown, if it is said which.
-    pub(crate) fn picked(&self) -> Option<Vec<AttrName>> {
+    pub fn picked(&self) -> Option<Vec<AttrName>> {
         let attribute = |term: &Term| match &term.member {
             Member::Attribute(name) => Some(name.clone()),
             Member::Named(_) => None,
@@ -70,23 +114,23 @@ impl Projection {
     }
 
     /// How many links deep something is said.
-    pub(crate) fn depth(&self) -> usize {
+    pub fn depth(&self) -> usize {
         let depth = |terms: &[Term]| terms.iter().map(Term::depth).max().unwrap_or(0);
         depth(self.pick.as_deref().unwrap_or_default()).max(depth(&self.omit))
     }
 
     /// Whether a member that is not an attribute is shown.
-    pub(crate) fn shows_member(&self, name: &str) -> bool {
-        self.shows(|member| matches!(member, Member::Named(named) if *named == name))
+    pub fn shows_member(&self, name: &str) -> bool {
+        self.shows(|member| matches!(member, Member::Named(named) if named.as_str() == name))
     }
 
     /// Whether an attribute is shown.
-    pub(crate) fn shows_attribute(&self, name: &AttrName) -> bool {
+    pub fn shows_attribute(&self, name: &AttrName) -> bool {
         self.shows(|member| matches!(member, Member::Attribute(attribute) if attribute == name))
     }
 
     /// What is shown of the entities to which an attribute links.
-    pub(crate) fn beyond(&self, name: &AttrName) -> Self {
+    pub fn beyond(&self, name: &AttrName) -> Self {
         let find = |terms: &[Term]| {
             let named = Member::Attribute(name.clone());
             terms.iter().find(|term| term.member == named).map(|term| term.nested.clone())
@@ -95,6 +139,22 @@ impl Projection {
             pick: self.pick.as_deref().and_then(find).filter(|terms| !terms.is_empty()),
             omit: find(&self.omit).unwrap_or_default(),
         }
+    }
+
+    /// Whether `omit` names a member that is not an attribute.
+    pub(crate) fn omits_member(&self, name: &str) -> bool {
+        self.omit.iter().any(|term| matches!(term.member, Member::Named(it) if it.as_str() == name))
+    }
+
+    /// The items of `pick` with the reader's names, as in a body.
+    pub fn pick(&self, context: &Context) -> Option<Vec<String>> {
+        Some(self.pick.as_ref()?.iter().map(|term| term.text(context)).collect())
+    }
+
+    /// The items of `omit` with the reader's names, as in a body; none if nothing is omitted.
+    pub fn omit(&self, context: &Context) -> Option<Vec<String>> {
+        let terms = || self.omit.iter().map(|term| term.text(context)).collect();
+        (!self.omit.is_empty()).then(terms)
     }
 
     fn shows(&self, is: impl Fn(&Member) -> bool) -> bool {
@@ -107,6 +167,20 @@ impl Projection {
 }
 
 impl Term {
+    fn text(&self, context: &Context) -> String {
+        let mut text = match &self.member {
+            Member::Named(named) => named.as_str().to_owned(),
+            Member::Attribute(name) => context.compact(name.as_str()).into_owned(),
+        };
+        if !self.nested.is_empty() {
+            let nested: Vec<String> = self.nested.iter().map(|term| term.text(context)).collect();
+            text.push('{');
+            text.push_str(&nested.join(","));
+            text.push('}');
+        }
+        text
+    }
+
     fn depth(&self) -> usize {
         match self.nested.iter().map(Self::depth).max() {
             None => 0,
@@ -122,7 +196,7 @@ struct Reader<'a> {
 }
 
 impl Reader<'_> {
-    fn read(&self) -> Result<Vec<Term>, Error> {
+    fn read(&self) -> Result<Vec<Term>, ViewError> {
         if self.text.split([',', '|', '{']).count() > MAX_NAMES {
             return Err(too_many_names(self.name));
         }
@@ -131,7 +205,11 @@ impl Reader<'_> {
     }
 
     /// Reads terms up to the end or to a brace that closes; gives what is left.
-    fn terms<'t>(&self, mut text: &'t str, depth: usize) -> Result<(Vec<Term>, &'t str), Error> {
+    fn terms<'t>(
+        &self,
+        mut text: &'t str,
+        depth: usize,
+    ) -> Result<(Vec<Term>, &'t str), ViewError> {
         let mut terms = Vec::new();
         loop {
             let end = text.find([',', '|', '{', '}']).unwrap_or(text.len());
@@ -155,26 +233,26 @@ impl Reader<'_> {
         }
     }
 
-    fn member(&self, name: &str, at: &str) -> Result<Member, Error> {
+    fn member(&self, name: &str, at: &str) -> Result<Member, ViewError> {
         const FORBIDDEN: &[char] = &[';', '"', '(', ')', '<', '>', '=', '!', '~', '[', ']'];
         let name = name.trim();
         if name.is_empty() || name.contains(FORBIDDEN) || name.contains(char::is_whitespace) {
             return Err(self.invalid(at));
         }
-        match MEMBERS.iter().find(|member| **member == name) {
+        match Named::ALL.into_iter().find(|member| member.as_str() == name) {
             Some(member) => Ok(Member::Named(member)),
             None => self
                 .context
                 .attribute(name)
                 .map(Member::Attribute)
-                .map_err(|error| Error::BadRequestData(format!("{}: {error}", self.name))),
+                .map_err(|error| ViewError::BadRequest(format!("{}: {error}", self.name))),
         }
     }
 
-    fn invalid(&self, rest: &str) -> Error {
+    fn invalid(&self, rest: &str) -> ViewError {
         let at = self.text.len() - rest.len();
         let at = self.text.get(..at).unwrap_or_default().chars().count() + 1;
-        Error::BadRequestData(format!(
+        ViewError::BadRequest(format!(
             "{}: names separated by ',' or '|' are expected, each perhaps with others in braces, \
              and the text does not go on so at character {at}",
             self.name
@@ -186,7 +264,7 @@ impl Reader<'_> {
 mod tests {
     use super::*;
 
-    fn parse(pick: Option<&str>, omit: Option<&str>) -> Result<Projection, Error> {
+    fn parse(pick: Option<&str>, omit: Option<&str>) -> Result<Projection, ViewError> {
         Projection::parse(pick, omit, &Context::core())
     }
 
@@ -210,6 +288,21 @@ mod tests {
         assert!(!projection.shows_member("type"));
         assert!(projection.shows_attribute(&name("owner")));
         assert!(!projection.beyond(&name("owner")).shows_attribute(&name("age")));
+    }
+
+    #[test]
+    fn a_projection_is_kept_with_its_expanded_names_and_shown_with_the_readers() {
+        let projection = parse(Some("id,name|owner{age,home{name}}"), Some("type")).unwrap();
+        let kept = serde_json::to_string(&projection).unwrap();
+        assert!(kept.contains(name("owner").as_str()), "{kept}");
+        assert_eq!(serde_json::from_str::<Projection>(&kept).unwrap(), projection);
+        let core = Context::core();
+        let pick = projection.pick(&core).unwrap();
+        assert_eq!(pick, ["id", "name", "owner{age,home{name}}"]);
+        assert_eq!(projection.omit(&core).unwrap(), ["type"]);
+        assert_eq!(parse(Some(&pick.join(",")), Some("type")).unwrap(), projection);
+        let whole = Projection::default();
+        assert_eq!((whole.pick(&core), whole.omit(&core)), (None, None));
     }
 
     #[test]

@@ -1,8 +1,8 @@
 //! Entities as GeoJSON (CIM 009, clauses 4.5.16 and 4.5.17).
 
-use musubi_model::{AttrName, AttributeType, Entity};
+use musubi_model::{AttrName, AttributeType, Entity, JsonKind};
 
-use crate::view::shape::{Members, write_members};
+use crate::shape::{Members, write_members};
 
 /// Makes a `Feature` of the members of an entity. `context` is the value of its `@context`
 /// member, if it is to have one.
@@ -32,7 +32,11 @@ fn geometry_of<'e>(entity: &'e Entity, name: &AttrName) -> &'e [u8] {
     let instance = attribute
         .and_then(|attribute| attribute.default_instance().or_else(|| attribute.instances.first()));
     match instance {
-        Some(instance) if instance.value.kind == AttributeType::GeoProperty => {
+        // What was deleted has the NGSI-LD Null there.
+        Some(instance)
+            if instance.value.kind == AttributeType::GeoProperty
+                && instance.value.json.kind() == JsonKind::Object =>
+        {
             instance.value.json.as_str().as_bytes()
         }
         Some(_) | None => b"null",

@@ -3,16 +3,17 @@
 use musubi_context::Context;
 use musubi_model::{Attribute, AttributeType, Entity, Instance, Json, Value};
 
-use crate::request::prefer::Version;
+use crate::Version;
 
 /// What an answer in an earlier version depends on.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Earlier<'a> {
-    pub(crate) version: Version,
+pub struct Earlier<'a> {
+    /// The version.
+    pub version: Version,
     /// The reader's context: what was a term of a vocabulary becomes a text in its short form.
-    pub(crate) context: &'a Context,
+    pub context: &'a Context,
     /// Whether language properties are shown as one text, which every version knows.
-    pub(crate) one_language: bool,
+    pub one_language: bool,
 }
 
 /// Several types of an entity, several instances of an attribute, and what instances carry.
@@ -26,7 +27,7 @@ const EXPIRY: Version = Version::one_dot(9);
 
 impl Earlier<'_> {
     /// The entity without what the version does not know, or with what it knows in its place.
-    pub(crate) fn of(&self, entity: &Entity) -> Entity {
+    pub fn of(&self, entity: &Entity) -> Entity {
         let mut entity = entity.clone();
         if self.version < EXPIRY {
             entity.expires_at = None;
@@ -85,7 +86,7 @@ impl Earlier<'_> {
             AttributeType::VocabProperty => {
                 if self.version < KINDS {
                     value.kind = AttributeType::Property;
-                    value.json = self.short_terms(&value.json);
+                    value.json = short_terms(&value.json, self.context);
                 }
             }
             AttributeType::JsonProperty | AttributeType::ListProperty => {
@@ -100,18 +101,19 @@ impl Earlier<'_> {
             }
         }
     }
+}
 
-    fn short_terms(&self, json: &Json) -> Json {
-        let short = |iri: &str| Json::from(&*self.context.compact(iri));
-        if let Some(iri) = json.as_text() {
-            return short(&iri);
-        }
-        let value = json.to_value();
-        let Some(iris) = value.as_array() else { return json.clone() };
-        let terms: Vec<String> = iris
-            .iter()
-            .map(|iri| short(iri.as_str().unwrap_or_default()).as_str().to_owned())
-            .collect();
-        Json::parse(&format!("[{}]", terms.join(","))).unwrap_or_else(|_| json.clone())
+/// Terms of a vocabulary in their short form.
+pub(crate) fn short_terms(json: &Json, context: &Context) -> Json {
+    let short = |iri: &str| Json::from(&*context.compact(iri));
+    if let Some(iri) = json.as_text() {
+        return short(&iri);
     }
+    let value = json.to_value();
+    let Some(iris) = value.as_array() else { return json.clone() };
+    let terms: Vec<String> = iris
+        .iter()
+        .map(|iri| short(iri.as_str().unwrap_or_default()).as_str().to_owned())
+        .collect();
+    Json::parse(&format!("[{}]", terms.join(","))).unwrap_or_else(|_| json.clone())
 }

@@ -1,13 +1,13 @@
 //! The language filter: which text of a language property is shown (CIM 009, clause 4.15).
 
 use musubi_model::{Document, Node};
+use serde::{Deserialize, Serialize};
 
-use crate::error::Error;
-use crate::request::accept::thousandths;
+use crate::{ViewError, thousandths};
 
 /// The languages that a reader wants, the best first.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Languages(Vec<String>);
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Languages(Vec<String>);
 
 /// The most ranges of a list. Each is looked for in every language map that is shown.
 const MAX_RANGES: usize = 16;
@@ -16,16 +16,20 @@ const MAX_RANGE: usize = 35;
 
 impl Languages {
     /// Reads language ranges as in `fr-CH,fr;q=0.9,*;q=0.5`.
-    pub(crate) fn parse(text: &str) -> Result<Self, Error> {
+    ///
+    /// # Errors
+    ///
+    /// [`ViewError::BadRequest`] if the text is no such list, or a long one.
+    pub fn parse(text: &str) -> Result<Self, ViewError> {
         let invalid = || {
             let form = "lang: a list as in fr-CH,fr;q=0.9,*;q=0.5 is expected";
-            Error::BadRequestData(format!("{form}, and {text:?} is none"))
+            ViewError::BadRequest(format!("{form}, and {text:?} is none"))
         };
         let mut ranges = Vec::new();
         for part in text.split(',') {
             if ranges.len() == MAX_RANGES {
                 let reason = format!("lang: at most {MAX_RANGES} ranges are accepted");
-                return Err(Error::BadRequestData(reason));
+                return Err(ViewError::BadRequest(reason));
             }
             let mut pieces = part.split(';');
             let range = pieces.next().unwrap_or_default().trim().to_ascii_lowercase();
@@ -52,7 +56,7 @@ impl Languages {
 
     /// The text to show of a language map, with its tag; any, if none fits. None if the map is
     /// empty or no map.
-    pub(crate) fn choose<'n, 'a>(&self, map: &'n Node<'a>) -> Option<(&'n str, &'n Node<'a>)> {
+    pub fn choose<'n, 'a>(&self, map: &'n Node<'a>) -> Option<(&'n str, &'n Node<'a>)> {
         let Document::Object(texts) = &map.document else { return None };
         let first = || texts.first();
         let chosen = self.0.iter().find_map(|range| {

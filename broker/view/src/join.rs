@@ -4,74 +4,117 @@ use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use musubi_model::{Attribute, AttributeType, Entity, EntityId};
+use serde::{Deserialize, Serialize};
 
-use crate::error::Error;
-use crate::request::names::{MAX_NAMES, too_many_names};
-use crate::request::parameters::Parameters;
-use crate::session::Session;
-use crate::view::projection::Projection;
+use crate::{MAX_NAMES, Projection, ViewError, too_many_names};
 
 /// How linked entities are answered.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum JoinForm {
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum JoinForm {
     /// Inside the relationships that point at them.
     Inline,
     /// Beside the entities that point at them.
     Flat,
 }
 
-/// What a request asks for.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Join {
+/// Which linked entities are answered, and how.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Join {
     pub(crate) form: JoinForm,
     /// How many links are followed, one after the other.
     pub(crate) level: usize,
     /// The entities that the reader has met already, and that are not answered again.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
     contained_by: Vec<EntityId>,
 }
 
 /// The most links that are followed one after the other.
 const MAX_LEVEL: usize = 10;
 
-impl Join {
-    /// Reads `join`, `joinLevel` and `containedBy`.
-    pub(crate) fn read(parameters: &Parameters) -> Result<Option<Self>, Error> {
-        let form = match parameters.get("join") {
-            None | Some("@none") => {
-                let alone = ["joinLevel", "containedBy"];
-                return match alone.into_iter().find(|name| parameters.get(name).is_some()) {
-                    None => Ok(None),
-                    Some(name) => Err(Error::BadRequestData(format!(
-                        "{name} says how to join, so join has to be inline or flat"
-                    ))),
-                };
-            }
-            Some("inline") => JoinForm::Inline,
-            Some("flat") => JoinForm::Flat,
-            Some(other) => {
+impl JoinForm {
+    /// Reads `join`; none if nothing is to be joined.
+    ///
+    /// # Errors
+    ///
+    /// [`ViewError::InvalidRequest`] if it is not `flat`, `inline` or `@none`.
+    pub fn parse(text: &str) -> Result<Option<Self>, ViewError> {
+        match text {
+            "@none" => Ok(None),
+            "inline" => Ok(Some(Self::Inline)),
+            "flat" => Ok(Some(Self::Flat)),
+            other => {
                 let reason = format!("join is flat, inline or @none, and not {other:?}");
-                return Err(Error::InvalidRequest(reason));
+                Err(ViewError::InvalidRequest(reason))
             }
-        };
-        let level = parameters.number("joinLevel")?.unwrap_or(1);
-        if !(1..=MAX_LEVEL).contains(&level) {
-            let reason = format!("joinLevel is 1 to {MAX_LEVEL}, and not {level}");
-            return Err(Error::BadRequestData(reason));
         }
-        let contained_by = parameters.get("containedBy").map_or(Ok(Vec::new()), contained_by)?;
-        Ok(Some(Self { form, level, contained_by }))
+    }
+
+    /// The word in requests and subscriptions.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Inline => "inline",
+            Self::Flat => "flat",
+        }
     }
 }
 
-fn contained_by(list: &str) -> Result<Vec<EntityId>, Error> {
-    if list.split(',').count() > MAX_NAMES {
-        return Err(too_many_names("containedBy"));
+impl Join {
+    /// A join of this form that follows so many links one after the other; one, if it is not
+    /// said.
+    ///
+    /// # Errors
+    ///
+    /// [`ViewError::BadRequest`] if the level is not 1 to 10.
+    pub fn new(form: JoinForm, level: Option<usize>) -> Result<Self, ViewError> {
+        let level = level.unwrap_or(1);
+        if !(1..=MAX_LEVEL).contains(&level) {
+            let reason = format!("joinLevel is 1 to {MAX_LEVEL}, and not {level}");
+            return Err(ViewError::BadRequest(reason));
+        }
+        Ok(Self { form, level, contained_by: Vec::new() })
     }
-    let id = |text: &str| {
-        let invalid = |error| Error::BadRequestData(format!("containedBy: {error}"));
-        text.trim().parse().map_err(invalid)
-    };
-    list.split(',').map(id).collect()
+
+    /// The same join without the entities that `containedBy` names, because the reader has met
+    /// them already.
+    ///
+    /// # Errors
+    ///
+    /// [`ViewError::BadRequest`] if one of them is no identifier, or if there are more than
+    /// [`MAX_NAMES`].
+    pub fn contained_by(self, list: &str) -> Result<Self, ViewError> {
+        if list.split(',').count() > MAX_NAMES {
+            return Err(too_many_names("containedBy"));
+        }
+        let id = |text: &str| {
+            let invalid = |error| ViewError::BadRequest(format!("containedBy: {error}"));
+            text.trim().parse().map_err(invalid)
+        };
+        let contained_by = list.split(',').map(id).collect::<Result<_, _>>()?;
+        Ok(Self { contained_by, ..self })
+    }
+
+    /// How linked entities are answered.
+    pub fn form(&self) -> JoinForm {
+        self.form
+    }
+
+    /// How many links are followed, one after the other; 1 to 10.
+    pub fn level(&self) -> usize {
+        self.level
+    }
+}
+
+/// Whoever can look up entities by their identifiers.
+pub trait FindEntities: Sync {
+    /// Why they could not be looked up, or not be shown.
+    type Error: From<ViewError> + Send;
+
+    /// Those of these entities that are there, in any order.
+    fn find_entities(
+        &self,
+        ids: Vec<EntityId>,
+    ) -> impl Future<Output = Result<Vec<Arc<Entity>>, Self::Error>> + Send;
 }
 
 /// Linked entities that were found.
@@ -95,17 +138,17 @@ impl Linked {
 
     /// Follows the links of `roots`, of those attributes that are shown, to at most `limit`
     /// other entities.
-    pub(crate) async fn follow(
-        session: &Session,
-        roots: &[Arc<Entity>],
+    pub(crate) async fn follow<F: FindEntities>(
+        finder: &F,
+        roots: &[&Arc<Entity>],
         projection: &Projection,
         (join, limit): (&Join, usize),
-    ) -> Result<Self, Error> {
+    ) -> Result<Self, F::Error> {
         let mut linked = Self::default();
         let projection = Arc::new(projection.clone());
         let mut frontier: Vec<Step> =
-            roots.iter().map(|root| (root.clone(), projection.clone())).collect();
-        linked.entities.extend(roots.iter().map(|root| (root.id.clone(), root.clone())));
+            roots.iter().map(|root| (Arc::clone(root), projection.clone())).collect();
+        linked.entities.extend(roots.iter().map(|root| (root.id.clone(), Arc::clone(root))));
         // By what is shown of them, because an attribute may have as many links as a body has
         // room for: what costs time with a long projection is done once for all of them.
         let mut seen: HashMap<Arc<Projection>, HashSet<EntityId>> = HashMap::new();
@@ -126,7 +169,7 @@ impl Linked {
                             unknown.insert(id.clone());
                         }
                         if linked.entities.len() + unknown.len() > most {
-                            return Err(too_many(limit));
+                            return Err(too_many(limit).into());
                         }
                         wanted.push((id, beyond.clone()));
                     }
@@ -135,7 +178,7 @@ impl Linked {
             if wanted.is_empty() {
                 break;
             }
-            linked.find(session, unknown).await?;
+            linked.find(finder, unknown).await?;
             frontier = wanted
                 .into_iter()
                 .filter_map(|(id, beyond)| Some((linked.entities.get(&id)?.clone(), beyond)))
@@ -147,19 +190,23 @@ impl Linked {
         Ok(linked)
     }
 
-    async fn find(&mut self, session: &Session, ids: HashSet<EntityId>) -> Result<(), Error> {
+    async fn find<F: FindEntities>(
+        &mut self,
+        finder: &F,
+        ids: HashSet<EntityId>,
+    ) -> Result<(), F::Error> {
         if ids.is_empty() {
             return Ok(());
         }
-        for found in session.entities(ids.into_iter().collect()).await? {
-            self.entities.insert(found.entity.id.clone(), found.entity);
+        for entity in finder.find_entities(ids.into_iter().collect()).await? {
+            self.entities.insert(entity.id.clone(), entity);
         }
         Ok(())
     }
 }
 
-fn too_many(limit: usize) -> Error {
-    Error::TooComplex(format!("the answer would need more than {limit} linked entities"))
+fn too_many(limit: usize) -> ViewError {
+    ViewError::TooComplex(format!("the answer would need more than {limit} linked entities"))
 }
 
 /// The attributes by which an entity may point at others, of those that are shown.
@@ -180,4 +227,29 @@ fn targets(attribute: &Attribute) -> impl Iterator<Item = EntityId> {
 /// Whether attributes of this kind point at entities.
 fn is_link(kind: AttributeType) -> bool {
     matches!(kind, AttributeType::Relationship | AttributeType::ListRelationship)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_join_goes_one_to_ten_links_far() {
+        assert_eq!(JoinForm::parse("@none"), Ok(None));
+        let form = JoinForm::parse("flat").unwrap().unwrap();
+        assert_eq!(Join::new(form, None).map(|join| join.level()), Ok(1));
+        assert!(Join::new(form, Some(MAX_LEVEL)).is_ok());
+        for level in [0, MAX_LEVEL + 1] {
+            assert!(matches!(Join::new(form, Some(level)), Err(ViewError::BadRequest(_))));
+        }
+        assert!(matches!(JoinForm::parse("sideways"), Err(ViewError::InvalidRequest(_))));
+    }
+
+    #[test]
+    fn a_join_survives_being_kept() {
+        let join = Join::new(JoinForm::Inline, Some(3)).unwrap().contained_by("urn:a:1").unwrap();
+        let kept = serde_json::to_string(&join).unwrap();
+        assert_eq!(serde_json::from_str::<Join>(&kept).unwrap(), join);
+        assert!(join.contained_by("urn:a:1,b").is_err());
+    }
 }

@@ -4,12 +4,13 @@ use std::sync::Arc;
 
 use musubi_model::{DatasetId, Entity, Instance};
 
-use crate::error::Error;
-use crate::request::names::{MAX_NAMES, too_many_names};
+use serde::{Deserialize, Serialize};
+
+use crate::{MAX_NAMES, ViewError, too_many_names};
 
 /// The data sets that a reader wants to see.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(crate) struct Datasets {
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Datasets {
     /// Whether the instances without a data set are among them.
     default: bool,
     ids: Vec<DatasetId>,
@@ -17,27 +18,47 @@ pub(crate) struct Datasets {
 
 impl Datasets {
     /// Reads `datasetId`: URIs, and `@none` for the instances without one.
-    pub(crate) fn parse(list: &str) -> Result<Self, Error> {
-        if list.split(',').count() > MAX_NAMES {
-            return Err(too_many_names("datasetId"));
-        }
+    ///
+    /// # Errors
+    ///
+    /// [`ViewError::BadRequest`] if one of them is neither, or if there are more than
+    /// [`MAX_NAMES`].
+    pub fn parse(list: &str) -> Result<Self, ViewError> {
+        Self::from_names(list.split(',').map(str::trim))
+    }
+
+    /// As [`parse`](Self::parse), of the items of a list.
+    ///
+    /// # Errors
+    ///
+    /// As [`parse`](Self::parse).
+    pub fn from_names<'n>(names: impl Iterator<Item = &'n str>) -> Result<Self, ViewError> {
         let mut datasets = Self::default();
-        for one in list.split(',').map(str::trim) {
+        for (index, one) in names.enumerate() {
+            if index == MAX_NAMES {
+                return Err(too_many_names("datasetId"));
+            }
             if one == "@none" {
                 datasets.default = true;
                 continue;
             }
             let id = one
                 .parse()
-                .map_err(|error| Error::BadRequestData(format!("datasetId: {error}")))?;
+                .map_err(|error| ViewError::BadRequest(format!("datasetId: {error}")))?;
             datasets.ids.push(id);
         }
         Ok(datasets)
     }
 
+    /// The names that make the same choice, as in a body.
+    pub fn names(&self) -> impl Iterator<Item = &str> {
+        let default = self.default.then_some("@none");
+        default.into_iter().chain(self.ids.iter().map(DatasetId::as_str))
+    }
+
     /// The entity with these instances of its attributes alone; an attribute of which none is
     /// left is not there.
-    pub(crate) fn of(&self, entity: &Arc<Entity>) -> Arc<Entity> {
+    pub fn of(&self, entity: &Arc<Entity>) -> Arc<Entity> {
         let mut instances = entity.attributes.iter().flat_map(|attribute| &attribute.instances);
         if instances.all(|instance| self.shows(instance)) {
             return entity.clone();
@@ -50,7 +71,8 @@ impl Datasets {
         Arc::new(entity)
     }
 
-    fn shows(&self, instance: &Instance) -> bool {
+    /// Whether an instance is one of these.
+    pub fn shows(&self, instance: &Instance) -> bool {
         instance.dataset_id().map_or(self.default, |id| self.ids.contains(id))
     }
 }
@@ -58,6 +80,14 @@ impl Datasets {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_list_makes_the_same_choice_as_its_names() {
+        let datasets = Datasets::parse("urn:d:1,@none,urn:d:2").unwrap();
+        assert_eq!(Datasets::from_names(datasets.names()).unwrap(), datasets);
+        let kept = serde_json::to_string(&datasets).unwrap();
+        assert_eq!(serde_json::from_str::<Datasets>(&kept).unwrap(), datasets);
+    }
 
     #[test]
     fn data_sets_are_uris_or_none() {
