@@ -11,8 +11,8 @@ use musubi_store::{
 };
 
 use crate::codec::{self, Ceilings, RowError};
-use crate::engine::{Place, Rows};
-use crate::records::Stored;
+use crate::engine::{Engine, EngineError, Place, Rows};
+use crate::records::{Stored, is_resident};
 use crate::store::Resident;
 use crate::tables::SharedTable;
 
@@ -39,9 +39,21 @@ pub(crate) struct Effects {
     pub(crate) changes: Vec<(Arc<Change>, usize)>,
 }
 
+/// Why a group could be neither added nor refused.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum DraftError {
+    /// A row cannot be made, or read.
+    #[error(transparent)]
+    Row(#[from] RowError),
+    /// The engine failed when it was asked for what is there.
+    #[error(transparent)]
+    Engine(#[from] EngineError),
+}
+
 /// A batch in the making.
 pub(crate) struct Draft<'r> {
     resident: &'r Resident,
+    engine: &'r Engine,
     counters: Counters,
     rows: Rows,
     tenants: HashMap<Tenant, TenantDraft>,
@@ -73,9 +85,14 @@ struct Origin {
 }
 
 impl<'r> Draft<'r> {
-    pub(crate) fn new(resident: &'r Resident, counters: Counters, rows: Rows) -> Self {
+    pub(crate) fn new(
+        (resident, engine): (&'r Resident, &'r Engine),
+        counters: Counters,
+        rows: Rows,
+    ) -> Self {
         Self {
             resident,
+            engine,
             counters,
             rows,
             tenants: HashMap::new(),
@@ -86,8 +103,8 @@ impl<'r> Draft<'r> {
     }
 
     /// Adds a group, or refuses it.
-    pub(crate) fn add(&mut self, group: Group) -> Result<Outcome, RowError> {
-        if let Some(index) = self.first_refusal(&group) {
+    pub(crate) fn add(&mut self, group: Group) -> Result<Outcome, DraftError> {
+        if let Some(index) = self.first_refusal(&group)? {
             return Ok(Outcome::Refused(index));
         }
         let Group { time, cause, writes, records } = group;
@@ -118,7 +135,7 @@ impl<'r> Draft<'r> {
         (self.rows, self.effects, self.counters)
     }
 
-    fn first_refusal(&mut self, group: &Group) -> Option<usize> {
+    fn first_refusal(&mut self, group: &Group) -> Result<Option<usize>, DraftError> {
         let holds = |expect: Expect, current: Option<Revision>| match expect {
             Expect::Absent => current.is_none(),
             Expect::At(revision) => current == Some(revision),
@@ -127,14 +144,16 @@ impl<'r> Draft<'r> {
         for (index, write) in group.writes.iter().enumerate() {
             let is_open = write.expect == Expect::Any;
             if !is_open && !holds(write.expect, self.entity(write).map(|found| found.revision)) {
-                return Some(index);
+                return Ok(Some(index));
             }
         }
-        let refused = group.records.iter().position(|write| {
-            let current = self.record(&write.key).map(|(revision, _)| revision);
-            !holds(write.expect, current)
-        });
-        refused.map(|index| group.writes.len() + index)
+        for (index, write) in group.records.iter().enumerate() {
+            let is_open = write.expect == Expect::Any;
+            if !is_open && !holds(write.expect, self.record_revision(&write.key)?) {
+                return Ok(Some(group.writes.len() + index));
+            }
+        }
+        Ok(None)
     }
 
     fn entity(&mut self, write: &Write) -> Option<Found> {
@@ -150,10 +169,22 @@ impl<'r> Draft<'r> {
         }
     }
 
-    fn record(&self, key: &RecordKey) -> Option<Stored> {
+    fn record_revision(&self, key: &RecordKey) -> Result<Option<Revision>, DraftError> {
         match self.records.get(key) {
-            Some(stored) => stored.clone(),
-            None => self.resident.records.get(key),
+            Some(stored) => Ok(stored.as_ref().map(|(revision, _)| *revision)),
+            None if is_resident(key.kind) => {
+                Ok(self.resident.records.get(key).map(|(revision, _)| revision))
+            }
+            None => Ok(stored_revision(self.engine, key)?),
+        }
+    }
+
+    /// Whether there may be something to delete. Of what is not in memory this is not worth a look:
+    /// such records stand in no log, and to delete one that is not there leaves nothing behind.
+    fn may_be_there(&self, key: &RecordKey) -> bool {
+        match self.records.get(key) {
+            Some(stored) => stored.is_some(),
+            None => !is_resident(key.kind) || self.resident.records.get(key).is_some(),
         }
     }
 
@@ -201,7 +232,7 @@ impl<'r> Draft<'r> {
     ) -> Result<Revision, RowError> {
         let RecordWrite { key, value, .. } = write;
         let revision = self.next_revision();
-        if value.is_none() && self.record(&key).is_none() {
+        if value.is_none() && !self.may_be_there(&key) {
             return Ok(revision);
         }
         let row_key = codec::record_key(&key);
@@ -250,6 +281,15 @@ impl<'r> Draft<'r> {
         self.counters.position += 1;
         Position(self.counters.position)
     }
+}
+
+/// The version of a record in the engine.
+pub(crate) fn stored_revision(
+    engine: &Engine,
+    key: &RecordKey,
+) -> Result<Option<Revision>, DraftError> {
+    let row = engine.record(&codec::record_key(key))?;
+    Ok(row.map(|row| codec::read_record_revision(&row)).transpose()?)
 }
 
 impl Buffers {

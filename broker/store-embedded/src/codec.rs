@@ -73,14 +73,34 @@ pub(crate) fn read_state(key: &[u8], row: &[u8]) -> Result<(Tenant, Found), RowE
     Ok((tenant, found))
 }
 
+/// How the keys of all records of a kind begin.
+pub(crate) fn kind_prefix(kind: RecordKind) -> [u8; 1] {
+    [kind as u8]
+}
+
 /// The key of a record.
 pub(crate) fn record_key(key: &RecordKey) -> Vec<u8> {
-    let (tenant, name) = (key.tenant.as_str().as_bytes(), key.key.as_bytes());
+    record_key_from(key.kind, &key.tenant, &key.key)
+}
+
+/// How the keys of a tenant's records of a kind begin whose names begin so.
+pub(crate) fn record_key_from(kind: RecordKind, tenant: &Tenant, name: &str) -> Vec<u8> {
+    let (tenant, name) = (tenant.as_str().as_bytes(), name.as_bytes());
     let mut bytes = Vec::with_capacity(2 + tenant.len() + name.len());
-    bytes.push(key.kind as u8);
+    bytes.extend_from_slice(&kind_prefix(kind));
     bytes.extend_from_slice(tenant);
     bytes.push(0);
     bytes.extend_from_slice(name);
+    bytes
+}
+
+/// The first key behind all that begin so. What begins a key is never empty, and ends in no byte
+/// 255, which is in no text.
+pub(crate) fn after_all_with(beginning: &[u8]) -> Vec<u8> {
+    let mut bytes = beginning.to_vec();
+    if let Some(last) = bytes.last_mut() {
+        *last = last.saturating_add(1);
+    }
     bytes
 }
 
@@ -107,6 +127,12 @@ pub(crate) fn read_record(
     let name = text(name.get(1..).ok_or(RowError::Key)?)?.to_owned();
     let (revision, value) = number(checked(row)?)?;
     Ok((RecordKey { kind, tenant, key: name }, Revision(revision), value.into()))
+}
+
+/// Reads no more of a record than its version.
+pub(crate) fn read_record_revision(row: &[u8]) -> Result<Revision, RowError> {
+    let (revision, _) = number(checked(row)?)?;
+    Ok(Revision(revision))
 }
 
 /// The key of a change.

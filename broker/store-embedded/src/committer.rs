@@ -8,13 +8,13 @@ use musubi_store::{Group, Outcome, RecordKind, StoreError};
 use tokio::time::Instant;
 
 use crate::batch::{Counters, Draft, Effects};
-use crate::engine::Engine;
+use crate::engine::{Engine, EngineError, Published};
 use crate::folder::Folder;
 use crate::health::{Backoff, Trouble};
 use crate::metrics::gauge;
 use crate::options::Durability;
 use crate::queue::{CommitRequest, Request};
-use crate::recovery;
+use crate::recovery::{self, Unsynced};
 use crate::store::Shared;
 
 /// How often a full disk is looked at again.
@@ -31,6 +31,8 @@ pub(crate) struct Committer {
     engine: Option<Arc<Engine>>,
     /// The batch at which the engine failed.
     uncertain: Option<Vec<Effects>>,
+    /// What was acknowledged and is not known to be on the disk.
+    unsynced: Unsynced,
     backoff: Backoff,
     /// When what was handed over has to be synced.
     sync_due: Option<Instant>,
@@ -63,7 +65,9 @@ pub(crate) fn is_upkeep(groups: &[Group]) -> bool {
                 RecordKind::Cursor
                 | RecordKind::Outbox
                 | RecordKind::Ledger
-                | RecordKind::DeadLetter => true,
+                | RecordKind::DeadLetter
+                | RecordKind::Occasion
+                | RecordKind::Silence => true,
                 RecordKind::Tenant
                 | RecordKind::Subscription
                 | RecordKind::AdapterState
@@ -79,19 +83,21 @@ impl Committer {
         shared: Arc<Shared>,
         folder: Folder,
         (engine, counters): (Arc<Engine>, Counters),
-    ) -> Self {
-        shared.engine.write().replace(engine.clone());
-        Self {
+    ) -> Result<Self, EngineError> {
+        let published = Published::of(&engine)?;
+        shared.published.write().replace(published);
+        Ok(Self {
             shared,
             folder,
             counters,
             engine: Some(engine),
             uncertain: None,
+            unsynced: Unsynced::default(),
             backoff: Backoff::new(),
             sync_due: None,
             figures_due: Instant::now(),
             figures_owed: true,
-        }
+        })
     }
 
     /// Serves the queue until it is asked to end.
@@ -235,14 +241,14 @@ impl Committer {
     /// Writes a batch, makes it durable and publishes it.
     fn carry_out(
         &mut self,
-        engine: &Engine,
+        engine: &Arc<Engine>,
         requests: Vec<Vec<Group>>,
     ) -> Result<Vec<Vec<Outcome>>, Broken> {
         let next = Sequence(self.counters.newest.0 + 1);
         let length = self.shared.options.log_segment;
         engine.roll(next, length).map_err(Broken::unwritten)?;
         let rows = engine.rows().map_err(Broken::unwritten)?;
-        let mut draft = Draft::new(&self.shared.resident, self.counters, rows);
+        let mut draft = Draft::new((&self.shared.resident, engine), self.counters, rows);
         let mut count = 0_u32;
         let mut outcomes = Vec::with_capacity(requests.len());
         for groups in requests {
@@ -257,10 +263,16 @@ impl Committer {
         if rows.is_empty() {
             return Ok(outcomes);
         }
-        if let Err(error) = self.write(engine, rows) {
-            return Err(Broken { error, uncertain: Some(effects) });
-        }
+        let written = self.write(engine, rows);
+        let published = match written.and_then(|()| Ok(Published::of(engine)?)) {
+            Ok(published) => published,
+            Err(error) => return Err(Broken { error, uncertain: Some(effects) }),
+        };
         self.counters.newest = counters.newest;
+        if self.sync_due.is_some() {
+            self.unsynced.add(&effects);
+        }
+        self.publish(published);
         self.shared.resident.publish(effects);
         self.shared.metrics.batch_groups.observe(f64::from(count));
         Ok(outcomes)
@@ -288,11 +300,20 @@ impl Committer {
         Ok(())
     }
 
+    /// Lets readers see the engine as it is now.
+    fn publish(&self, published: Published) {
+        let before = self.shared.published.write().replace(published);
+        if let Some(before) = before {
+            before.abandon();
+        }
+    }
+
     fn sync(&mut self) -> Result<(), Failure> {
         self.sync_due = None;
         if let Some(engine) = &self.engine {
             let start = Instant::now();
             engine.sync()?;
+            self.unsynced.clear();
             self.shared.metrics.sync_seconds.observe(start.elapsed().as_secs_f64());
         }
         Ok(())
@@ -321,7 +342,14 @@ impl Committer {
         self.uncertain = uncertain;
         self.sync_due = None;
         self.backoff = Backoff::new();
-        self.shared.engine.write().take();
+        self.drop_engine();
+    }
+
+    fn drop_engine(&mut self) {
+        let published = self.shared.published.write().take();
+        if let Some(published) = published {
+            published.abandon();
+        }
         if let Some(engine) = self.engine.take() {
             engine.abandon();
         }
@@ -353,17 +381,22 @@ impl Committer {
 
     fn open_and_reconcile(&mut self) -> Result<(), Failure> {
         let engine = Arc::new(Engine::open(&self.folder.engine())?);
-        match recovery::reconcile(&engine, &self.shared.resident, &mut self.uncertain) {
-            Ok(found) => {
-                self.counters =
-                    Counters { newest: found.newest, ceilings: found.ceilings, ..self.counters };
-                self.shared.engine.write().replace(engine.clone());
+        let unknown = (&mut self.uncertain, &mut self.unsynced);
+        let reconciled = recovery::reconcile(&engine, &self.shared.resident, unknown);
+        let published = reconciled.map_err(Failure::from).and_then(|found| {
+            self.counters =
+                Counters { newest: found.newest, ceilings: found.ceilings, ..self.counters };
+            Ok(Published::of(&engine)?)
+        });
+        match published {
+            Ok(published) => {
+                self.publish(published);
                 self.engine = Some(engine);
                 Ok(())
             }
             Err(error) => {
                 engine.abandon();
-                Err(error.into())
+                Err(error)
             }
         }
     }
@@ -389,10 +422,7 @@ impl Committer {
                 }
             }
         }
-        self.shared.engine.write().take();
-        if let Some(engine) = self.engine.take() {
-            engine.abandon();
-        }
+        self.drop_engine();
         result
     }
 }

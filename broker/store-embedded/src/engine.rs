@@ -1,4 +1,4 @@
-//! The durable engine, fjall. No type of it is known outside this file.
+//! The durable engine, fjall. No type of it is known outside this file and those below it.
 //!
 //! What it asks for, and how that is met:
 //!
@@ -17,10 +17,15 @@ use std::time::Duration;
 use fjall::config::{BlockSizePolicy, FilterPolicy};
 use fjall::{Database, Keyspace, KeyspaceCreateOptions, OwnedWriteBatch, PersistMode};
 use musubi_model::Sequence;
+use musubi_store::RecordKind;
 use parking_lot::RwLock;
 use tokio::time::Instant;
 
 use crate::codec;
+
+mod published;
+
+pub(crate) use published::{Published, Wanted};
 
 /// Bytes of blocks that the engine keeps in memory. It is read at the start and for old changes.
 const CACHE: u64 = 4 << 20;
@@ -253,17 +258,28 @@ impl Engine {
         self.log.read().first().map_or(Sequence(1), |segment| segment.first)
     }
 
-    /// Hands every row of a place to `visit`, in the order of the keys, until it fails.
-    pub(crate) fn visit<E: From<EngineError>>(
+    /// Hands the row of every entity to `visit`, in the order of the keys, until it fails.
+    pub(crate) fn visit_state<E: From<EngineError>>(
         &self,
-        place: Place,
+        visit: impl FnMut(&[u8], &[u8]) -> std::result::Result<(), E>,
+    ) -> std::result::Result<(), E> {
+        Self::visit(guarded(|| Ok(self.state.iter()))?, visit)
+    }
+
+    /// Hands the row of every record of a kind to `visit`, in the order of the keys, until it fails.
+    /// Rows of other kinds are not read.
+    pub(crate) fn visit_records<E: From<EngineError>>(
+        &self,
+        kind: RecordKind,
+        visit: impl FnMut(&[u8], &[u8]) -> std::result::Result<(), E>,
+    ) -> std::result::Result<(), E> {
+        Self::visit(guarded(|| Ok(self.records.prefix(codec::kind_prefix(kind))))?, visit)
+    }
+
+    fn visit<E: From<EngineError>>(
+        mut rows: fjall::Iter,
         mut visit: impl FnMut(&[u8], &[u8]) -> std::result::Result<(), E>,
     ) -> std::result::Result<(), E> {
-        let keyspace = match place {
-            Place::State => &self.state,
-            Place::Records => &self.records,
-        };
-        let mut rows = keyspace.iter();
         loop {
             let row = guarded(|| Ok(rows.next().map(fjall::Guard::into_inner).transpose()?))?;
             let Some((key, value)) = row else { return Ok(()) };
@@ -319,6 +335,11 @@ impl Engine {
             }
             Ok(Sequence(0))
         })
+    }
+
+    /// The row of a record as it was last written, durable or not; none if there is none.
+    pub(crate) fn record(&self, key: &[u8]) -> Result<Option<Vec<u8>>> {
+        guarded(|| Ok(self.records.get(key)?.map(|row| row.to_vec())))
     }
 
     /// The row of the ceilings, if it was ever written.

@@ -2,11 +2,14 @@
 //!
 //! One thread, the committer, changes things: it takes the groups that wait, checks what they
 //! expect, writes one batch, makes it durable, publishes it to the tables in memory, and answers.
-//! Readers look at the tables only, beside the committer, under one short lock per tenant; the log
-//! further back than memory goes is the one thing that is read from the disk.
+//! Readers look at the tables, beside the committer, under one short lock per tenant.
 //!
-//! Entities and records are resident as a whole: a town's entities fit in memory many times over,
-//! and a reader then never waits for a disk, nor for an engine that is being opened again.
+//! Entities are resident as a whole, and so are most records: a town's entities fit in memory many
+//! times over, and a reader then never waits for a disk, nor for an engine that is being opened
+//! again. Two things are read from the disk: the log further back than memory goes, and records of
+//! the kinds that grow for as long as a receiver is away (what is due, and dead letters). Their
+//! readers see what the last durable batch left; while the engine has failed they are answered
+//! `Unavailable`.
 //!
 //! What this crate does not do: it does not decide what a query means (`Filter::matches` of
 //! `musubi_query` does), and it has no opinion on when the log may be truncated.

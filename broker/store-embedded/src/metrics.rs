@@ -64,7 +64,7 @@ impl Metrics {
             ("queue_length", "Requests that wait for the committer", &self.queue_length),
             ("tenants", "Tenants that have or had entities", &self.tenants),
             ("entities", "Entities", &self.entities),
-            ("records", "Records", &self.records),
+            ("records", "Records in memory; what is due and dead letters are not", &self.records),
             ("log_first", "The oldest change that the log may hold", &self.log_first),
             ("log_newest", "The newest change in the log", &self.log_newest),
             ("disk_used_bytes", "Size of the engine's files", &self.disk_bytes),

@@ -1,17 +1,38 @@
-//! The records, all of them in memory.
+//! The records: most kinds in memory, and those that may grow with what is undelivered on the disk.
 
 use std::collections::BTreeMap;
 use std::ops::Bound;
 use std::sync::Arc;
 
 use musubi_model::{Revision, Tenant};
-use musubi_store::{Record, RecordKey, RecordQuery};
+use musubi_store::{Record, RecordKey, RecordKind, RecordQuery};
 use parking_lot::RwLock;
+
+use crate::codec;
+use crate::engine::{Published, Wanted};
+use crate::recovery::{RecoveryError, unreadable};
 
 /// A record's version and value.
 pub(crate) type Stored = (Revision, Arc<[u8]>);
 
-/// The records by their keys.
+/// Whether all records of a kind are in memory. Of the others there are as many as some receiver has
+/// been away for, and nobody reads them in a hurry.
+pub(crate) fn is_resident(kind: RecordKind) -> bool {
+    match kind {
+        RecordKind::Outbox | RecordKind::DeadLetter | RecordKind::Occasion => false,
+        RecordKind::Tenant
+        | RecordKind::Subscription
+        | RecordKind::Cursor
+        | RecordKind::Ledger
+        | RecordKind::AdapterState
+        | RecordKind::Context
+        | RecordKind::Broker
+        | RecordKind::Schema
+        | RecordKind::Silence => true,
+    }
+}
+
+/// The resident records by their keys.
 #[derive(Debug, Default)]
 pub(crate) struct Records {
     records: RwLock<BTreeMap<RecordKey, Stored>>,
@@ -26,9 +47,10 @@ impl Records {
         self.records.read().get(key).cloned()
     }
 
-    /// Carries out writes that belong together.
+    /// Carries out writes that belong together, as far as they are of records that are resident.
     pub(crate) fn apply(&self, writes: Vec<(RecordKey, Option<Stored>)>) {
-        if writes.is_empty() {
+        let mut writes = writes.into_iter().filter(|(key, _)| is_resident(key.kind)).peekable();
+        if writes.peek().is_none() {
             return;
         }
         let mut records = self.records.write();
@@ -80,4 +102,39 @@ impl Records {
         });
         found.collect()
     }
+}
+
+/// The records that the query wants, of a kind that is not resident.
+pub(crate) fn read(
+    published: &Published,
+    query: &RecordQuery,
+) -> Result<Vec<Record>, RecoveryError> {
+    let mut found = Vec::new();
+    if query.limit == 0 {
+        return Ok(found);
+    }
+    let first = match &query.tenant {
+        Some(tenant) => codec::record_key_from(query.kind, tenant, &query.prefix),
+        None => codec::kind_prefix(query.kind).to_vec(),
+    };
+    let after = query.after.as_ref();
+    let after = after.map(|(tenant, name)| codec::record_key_from(query.kind, tenant, name));
+    let start = match &after {
+        Some(after) if *after >= first => Bound::Excluded(after.as_slice()),
+        Some(_) | None => Bound::Included(first.as_slice()),
+    };
+    let end = codec::after_all_with(&first);
+    published.visit_records((start, &end), |key, row| {
+        let (key, revision, value) =
+            codec::read_record(key, row).map_err(unreadable("the records"))?;
+        if key.key.starts_with(&query.prefix) {
+            found.push(Record { key, revision, value });
+        }
+        Ok::<_, RecoveryError>(if found.len() < query.limit {
+            Wanted::More
+        } else {
+            Wanted::Nothing
+        })
+    })?;
+    Ok(found)
 }

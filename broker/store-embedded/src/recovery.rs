@@ -4,15 +4,15 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, mpsc};
 
 use musubi_model::{Sequence, Tenant};
-use musubi_store::{Change, Found, Subject};
+use musubi_store::{Change, Found, RecordKey, RecordKind, Subject};
 
-use crate::batch::{Buffers, Counters, Effects};
+use crate::batch::{Buffers, Counters, DraftError, Effects, stored_revision};
 use crate::codec::{self, Ceilings, RowError};
 use crate::engine::{Engine, EngineError, Place};
 use crate::folder::OpenError;
 use crate::interner::Interner;
 use crate::options::EmbeddedOptions;
-use crate::records::{Records, Stored};
+use crate::records::{Records, Stored, is_resident};
 use crate::store::Resident;
 use crate::tables::Tables;
 
@@ -35,7 +35,16 @@ pub(crate) enum RecoveryError {
     Lost(Sequence),
 }
 
-fn unreadable(table: &'static str) -> impl Fn(RowError) -> RecoveryError {
+impl From<DraftError> for RecoveryError {
+    fn from(error: DraftError) -> Self {
+        match error {
+            DraftError::Row(error) => unreadable("the records")(error),
+            DraftError::Engine(error) => Self::Engine(error),
+        }
+    }
+}
+
+pub(crate) fn unreadable(table: &'static str) -> impl Fn(RowError) -> RecoveryError {
     move |error| OpenError::Row { table, source: error.into() }.into()
 }
 
@@ -68,16 +77,18 @@ fn load_ceilings(engine: &Engine) -> Result<Ceilings, RecoveryError> {
     Ok(ceilings.map_err(unreadable("the counters"))?.unwrap_or_default())
 }
 
-fn load_records(
-    engine: &Engine,
-) -> Result<BTreeMap<musubi_store::RecordKey, Stored>, RecoveryError> {
+/// The records that are to be in memory. Of the others nothing is read: their revisions are below
+/// the ceiling.
+fn load_records(engine: &Engine) -> Result<BTreeMap<RecordKey, Stored>, RecoveryError> {
     let mut records = BTreeMap::new();
-    engine.visit(Place::Records, |key, row| {
-        let (key, revision, value) =
-            codec::read_record(key, row).map_err(unreadable("the records"))?;
-        records.insert(key, (revision, value));
-        Ok::<(), RecoveryError>(())
-    })?;
+    for kind in RecordKind::ALL.into_iter().filter(|kind| is_resident(*kind)) {
+        engine.visit_records(kind, |key, row| {
+            let (key, revision, value) =
+                codec::read_record(key, row).map_err(unreadable("the records"))?;
+            records.insert(key, (revision, value));
+            Ok::<(), RecoveryError>(())
+        })?;
+    }
     Ok(records)
 }
 
@@ -138,7 +149,7 @@ fn hand_out(engine: &Engine, senders: &[mpsc::SyncSender<Vec<Row>>]) -> Result<(
             let _ = sender.send(parcel);
         }
     };
-    engine.visit(Place::State, |key, row| {
+    engine.visit_state(|key, row| {
         parcel.push((key.into(), row.into()));
         if parcel.len() == PARCEL {
             send(std::mem::replace(&mut parcel, Vec::with_capacity(PARCEL)));
@@ -153,23 +164,29 @@ fn hand_out(engine: &Engine, senders: &[mpsc::SyncSender<Vec<Row>>]) -> Result<(
 ///
 /// `uncertain` is the batch at which the engine failed, which is there as a whole or not at all.
 /// If it is there, it becomes visible. Everything else that was published has been acknowledged:
-/// what the disk has lost of it is written again.
+/// what the disk has lost of it is written again, out of what is resident and, for records that
+/// are not, out of `unsynced`.
 pub(crate) fn reconcile(
     engine: &Engine,
     resident: &Resident,
-    uncertain: &mut Option<Vec<Effects>>,
+    (uncertain, unsynced): (&mut Option<Vec<Effects>>, &mut Unsynced),
 ) -> Result<Counters, RecoveryError> {
     let stored = engine.newest()?;
     let records = load_records(engine)?;
+    let has_landed = match uncertain {
+        Some(effects) => has_landed(engine, effects, resident, (stored, &records))?,
+        None => false,
+    };
     // From here on it is known.
-    if let Some(effects) = uncertain.take()
-        && has_landed(&effects, resident, (stored, &records))
-    {
+    if let Some(effects) = uncertain.take().filter(|_| has_landed) {
+        unsynced.add(&effects);
         resident.publish(effects);
     }
     restore_changes(engine, resident, stored)?;
     restore_records(engine, resident, &records)?;
+    unsynced.restore(engine)?;
     engine.sync()?;
+    unsynced.clear();
     let newest = resident.newest();
     if engine.newest()? != newest {
         return Err(RecoveryError::Lost(stored));
@@ -180,19 +197,35 @@ pub(crate) fn reconcile(
 /// Whether a batch is in the engine: its changes are, or else, as it has none, the first of its
 /// records that makes a difference.
 fn has_landed(
+    engine: &Engine,
     effects: &[Effects],
     resident: &Resident,
-    (stored, records): (Sequence, &BTreeMap<musubi_store::RecordKey, Stored>),
-) -> bool {
+    (stored, records): (Sequence, &BTreeMap<RecordKey, Stored>),
+) -> Result<bool, RecoveryError> {
     if let Some((change, _)) = effects.iter().flat_map(|effects| &effects.changes).next_back() {
-        return stored >= change.sequence;
+        return Ok(stored >= change.sequence);
     }
     let mut last = BTreeMap::new();
     for (key, value) in effects.iter().flat_map(|effects| &effects.records) {
         last.insert(key, value);
     }
-    let differs = last.into_iter().find(|(key, value)| resident.records.get(key) != **value);
-    differs.is_some_and(|(key, value)| records.get(key) == value.as_ref())
+    for (key, value) in last {
+        if is_resident(key.kind) {
+            if resident.records.get(key) != *value {
+                return Ok(records.get(key) == value.as_ref());
+            }
+            continue;
+        }
+        let revision = stored_revision(engine, key)?;
+        match value {
+            // No other write has had this revision.
+            Some((written, _)) => return Ok(revision == Some(*written)),
+            None if revision.is_some() => return Ok(false),
+            // It was deleted, or was never there.
+            None => {}
+        }
+    }
+    Ok(false)
 }
 
 /// Writes again the changes that were published and are not in the engine.
@@ -242,7 +275,7 @@ fn write_again(
 fn restore_records(
     engine: &Engine,
     resident: &Resident,
-    stored: &BTreeMap<musubi_store::RecordKey, Stored>,
+    stored: &BTreeMap<RecordKey, Stored>,
 ) -> Result<(), RecoveryError> {
     let wanted = resident.records.snapshot();
     let mut rows = engine.rows()?;
@@ -258,6 +291,49 @@ fn restore_records(
         engine.write(rows)?;
     }
     Ok(())
+}
+
+/// Acknowledged writes of records that are not resident, for as long as the disk has not said that
+/// it has them. Used only where an acknowledgement does not wait for the disk, and so bounded by what
+/// is written in one interval.
+#[derive(Debug, Default)]
+pub(crate) struct Unsynced(BTreeMap<RecordKey, Option<Stored>>);
+
+impl Unsynced {
+    /// Keeps what a batch does.
+    pub(crate) fn add(&mut self, batch: &[Effects]) {
+        let records = batch.iter().flat_map(|effects| &effects.records);
+        for (key, stored) in records.filter(|(key, _)| !is_resident(key.kind)) {
+            self.0.insert(key.clone(), stored.clone());
+        }
+    }
+
+    /// The disk has all of it.
+    pub(crate) fn clear(&mut self) {
+        self.0.clear();
+    }
+
+    /// Writes again what an engine that was opened again does not have.
+    fn restore(&self, engine: &Engine) -> Result<(), RecoveryError> {
+        let mut rows = engine.rows()?;
+        for (key, stored) in &self.0 {
+            let written = stored.as_ref().map(|(revision, _)| *revision);
+            if stored_revision(engine, key)? == written {
+                continue;
+            }
+            let row_key = codec::record_key(key);
+            match stored {
+                Some((revision, value)) => {
+                    rows.put(Place::Records, &row_key, &codec::record_row(*revision, value));
+                }
+                None => rows.delete(Place::Records, &row_key),
+            }
+        }
+        if !rows.is_empty() {
+            engine.write(rows)?;
+        }
+        Ok(())
+    }
 }
 
 /// The changes of the log after `after`, up to `upto`, at most `limit`, from the disk.

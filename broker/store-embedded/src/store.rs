@@ -16,7 +16,7 @@ use tokio::sync::{oneshot, watch};
 
 use crate::batch::Effects;
 use crate::committer::{Committer, is_upkeep};
-use crate::engine::Engine;
+use crate::engine::{Engine, Published};
 use crate::folder::Folder;
 use crate::health::{Health, Trouble};
 use crate::interner::Interner;
@@ -25,13 +25,16 @@ use crate::metrics::Metrics;
 use crate::options::EmbeddedOptions;
 use crate::pool::ScanPool;
 use crate::queue::{CommitRequest, Queue, Request};
-use crate::records::Records;
-use crate::recovery;
+use crate::records::{self, Records};
+use crate::recovery::{self, RecoveryError};
 use crate::scan::{self, Step};
 use crate::summaries;
 use crate::tables::{SharedTable, Tables};
 
-/// What is in memory: all that readers look at.
+/// How many reads of the disk are under way at once.
+const READERS: usize = 4;
+
+/// What is in memory: nearly all that readers look at.
 #[derive(Debug)]
 pub(crate) struct Resident {
     pub(crate) tables: Tables,
@@ -49,8 +52,9 @@ pub(crate) struct Shared {
     pub(crate) queue: Queue,
     pub(crate) health: Health,
     pub(crate) metrics: Metrics,
-    /// The engine, for readers of the log; none while it has failed or is closed.
-    pub(crate) engine: RwLock<Option<Arc<Engine>>>,
+    /// The engine, for readers of the log and of records that are not resident; none while it has
+    /// failed or is closed.
+    pub(crate) published: RwLock<Option<Published>>,
     #[cfg(test)]
     pub(crate) faults: crate::tests::Faults,
 }
@@ -63,6 +67,8 @@ pub(crate) struct Shared {
 pub struct EmbeddedStore {
     shared: Arc<Shared>,
     pool: ScanPool,
+    /// For what is read from the disk, so that it waits for no scan.
+    disk: ScanPool,
     committer: Mutex<Option<JoinHandle<()>>>,
 }
 
@@ -130,11 +136,12 @@ impl EmbeddedStore {
             queue: Queue::new(),
             health: Health::new(),
             metrics: Metrics::new(),
-            engine: RwLock::new(None),
+            published: RwLock::new(None),
             #[cfg(test)]
             faults: crate::tests::Faults::default(),
         });
-        let committer = Committer::new(shared.clone(), folder, (Arc::new(engine), counters));
+        let committer = Committer::new(shared.clone(), folder, (Arc::new(engine), counters))
+            .map_err(|error| failed("publishing the engine")(error.into()))?;
         let thread = std::thread::Builder::new()
             .name("store-committer".to_owned())
             .spawn({
@@ -145,11 +152,12 @@ impl EmbeddedStore {
                 }
             })
             .map_err(|error| failed("starting the committer")(error.into()))?;
-        Ok(Self { shared, pool, committer: Mutex::new(Some(thread)) })
+        let disk = ScanPool::new(READERS);
+        Ok(Self { shared, pool, disk, committer: Mutex::new(Some(thread)) })
     }
 
-    /// Carries out what is queued, makes everything durable and closes the store. Reads of entities
-    /// and records go on; writes are answered [`StoreError::Unavailable`] from then on.
+    /// Carries out what is queued, makes everything durable and closes the store. Reads of what is in
+    /// memory go on; writes and other reads are answered [`StoreError::Unavailable`] from then on.
     ///
     /// # Errors
     ///
@@ -185,6 +193,24 @@ impl EmbeddedStore {
 
     fn table(&self, tenant: &Tenant) -> Option<SharedTable> {
         self.shared.resident.tables.get(tenant)
+    }
+
+    /// Reads from the disk, beside the runtime.
+    fn read<T: Send + 'static>(
+        &self,
+        doing: &'static str,
+        read: impl FnOnce(&Published) -> Result<T, RecoveryError> + Send + 'static,
+    ) -> BoxFuture<'_, Result<T, StoreError>> {
+        let Some(published) = self.shared.published.read().clone() else {
+            let trouble = self.shared.health.trouble().unwrap_or(Trouble::Failed);
+            return ready(Err(trouble.answer(doing))).boxed();
+        };
+        let work = move || {
+            let found = read(&published);
+            published.abandon();
+            found.map_err(|error| StoreError::Failed { doing, source: error.into() })
+        };
+        self.disk.run(doing, work).boxed()
     }
 }
 
@@ -300,16 +326,9 @@ impl Store for EmbeddedStore {
         if let Some(changes) = self.shared.resident.recent.after(after, limit) {
             return ready(Ok(changes)).boxed();
         }
-        let Some(engine) = self.shared.engine.read().clone() else {
-            let trouble = self.shared.health.trouble().unwrap_or(Trouble::Failed);
-            return ready(Err(trouble.answer(doing))).boxed();
-        };
-        let work = move || {
-            let changes = recovery::read_changes(&engine, (after, newest), limit);
-            engine.abandon();
-            changes.map_err(|error| StoreError::Failed { doing, source: error.into() })
-        };
-        self.pool.run(doing, work).boxed()
+        self.read(doing, move |published| {
+            recovery::read_changes(published.engine(), (after, newest), limit)
+        })
     }
 
     fn newest(&self) -> watch::Receiver<Sequence> {
@@ -331,6 +350,10 @@ impl Store for EmbeddedStore {
         &'a self,
         query: &'a RecordQuery,
     ) -> BoxFuture<'a, Result<Vec<Record>, StoreError>> {
-        ready(Ok(self.shared.resident.records.select(query))).boxed()
+        if records::is_resident(query.kind) {
+            return ready(Ok(self.shared.resident.records.select(query))).boxed();
+        }
+        let query = query.clone();
+        self.read("reading records", move |published| records::read(published, &query))
     }
 }

@@ -21,9 +21,11 @@ use musubi_store::{
 use prometheus_client::registry::Registry;
 
 use crate::engine::Engine;
-use crate::recovery::{self, RecoveryError};
+use crate::recovery::{self, RecoveryError, Unsynced};
 use crate::store::Resident;
 use crate::{EmbeddedOptions, EmbeddedStore};
+
+mod queues;
 
 /// Faults that a test asks for, each once.
 #[derive(Debug, Default)]
@@ -201,7 +203,8 @@ async fn forgetful(recent_changes: usize) -> (tempfile::TempDir, EmbeddedStore, 
 async fn what_the_disk_has_lost_is_written_again() {
     let (_folder, store, engine) = forgetful(16).await;
     let resident = &store.shared().resident;
-    let counters = recovery::reconcile(&engine, resident, &mut None).unwrap();
+    let counters =
+        recovery::reconcile(&engine, resident, (&mut None, &mut Unsynced::default())).unwrap();
     assert_eq!(counters.newest, Sequence(3));
     let (loaded, _) = recovery::load(&engine, &store.shared().options).unwrap();
     assert_eq!(loaded.records.snapshot(), resident.records.snapshot());
@@ -219,7 +222,12 @@ async fn what_the_disk_has_lost_is_written_again() {
 #[tokio::test]
 async fn what_is_lost_for_good_is_not_passed_over() {
     let (_folder, store, engine) = forgetful(1).await;
-    let refused = recovery::reconcile(&engine, &store.shared().resident, &mut None).unwrap_err();
+    let refused = recovery::reconcile(
+        &engine,
+        &store.shared().resident,
+        (&mut None, &mut Unsynced::default()),
+    )
+    .unwrap_err();
     assert!(matches!(refused, RecoveryError::Lost(Sequence(1))), "{refused:?}");
 }
 

@@ -31,11 +31,15 @@ pub enum RecordKind {
     Broker = 9,
     /// The JSON Schema of an entity type, by the expanded name of the type.
     Schema = 10,
+    /// What is due to a subscription and is no change in the log, by subscription, moment and kind.
+    Occasion = 11,
+    /// Since when an entity is silent whose silence a subscription minds, by subscription and entity.
+    Silence = 12,
 }
 
 impl RecordKind {
     /// All kinds.
-    pub const ALL: [Self; 10] = [
+    pub const ALL: [Self; 12] = [
         Self::Tenant,
         Self::Subscription,
         Self::Cursor,
@@ -46,6 +50,8 @@ impl RecordKind {
         Self::Context,
         Self::Broker,
         Self::Schema,
+        Self::Occasion,
+        Self::Silence,
     ];
 
     /// Whether changes of such records stand in the log, as those of entities do.
@@ -60,7 +66,9 @@ impl RecordKind {
             | Self::AdapterState
             | Self::Context
             | Self::Broker
-            | Self::Schema => false,
+            | Self::Schema
+            | Self::Occasion
+            | Self::Silence => false,
         }
     }
 }

@@ -5,11 +5,10 @@ use std::path::Path;
 use std::process::Command;
 use std::time::Duration;
 
-use musubi_store::StoreError;
+use musubi_store::{Group, RecordKind, Store, StoreError};
 use musubi_store_embedded::{EmbeddedOptions, EmbeddedStore};
-use prometheus_client::registry::Registry;
 
-use crate::town::{all, commit, find, open, put, value_of};
+use crate::town::{all, commit, figure, find, group, open, put, record_of, records, value_of};
 
 /// A small disk; none where it may not be mounted.
 struct SmallDisk(tempfile::TempDir);
@@ -58,12 +57,7 @@ async fn until_healthy(store: &EmbeddedStore) {
 }
 
 fn failures(store: &EmbeddedStore) -> String {
-    let mut registry = Registry::default();
-    store.metrics().register(&mut registry);
-    let mut text = String::new();
-    prometheus_client::encoding::text::encode(&mut text, &registry).unwrap();
-    let line = text.lines().find(|line| line.starts_with("store_engine_failures_total"));
-    line.unwrap().rsplit(' ').next().unwrap().to_owned()
+    figure(store, "store_engine_failures_total")
 }
 
 #[tokio::test]
@@ -95,7 +89,10 @@ async fn an_engine_that_ran_out_of_room_is_opened_again_and_nothing_is_lost() {
     let mut written = 0;
     disk.fill(6 << 20);
     let refused = loop {
-        match commit(&store, vec![put(&written.to_string(), &text)]).await {
+        let name = written.to_string();
+        let letter = record_of(RecordKind::DeadLetter, &name, Some(&name));
+        let group = Group { records: vec![letter], ..group(vec![put(&name, &text)]) };
+        match store.commit(vec![group]).await {
             Ok(_) => written += 1,
             Err(refused) => break refused,
         }
@@ -112,8 +109,13 @@ async fn an_engine_that_ran_out_of_room_is_opened_again_and_nothing_is_lost() {
     let found = all(&store).await;
     // The write that was answered with an error may be there, whole.
     assert!((written + 1..=written + 2).contains(&found.len()), "{} of {written}", found.len());
+    // So may its letter, which it was written together with.
+    let letters = records(&store, RecordKind::DeadLetter).await.unwrap();
+    assert_eq!(letters.len(), found.len() - 1);
     assert_ne!(failures(&store), "0");
     store.close().await.unwrap();
     drop(store);
-    assert_eq!(all(&open(&options)).await, found);
+    let store = open(&options);
+    assert_eq!(all(&store).await, found);
+    assert_eq!(records(&store, RecordKind::DeadLetter).await.unwrap(), letters);
 }

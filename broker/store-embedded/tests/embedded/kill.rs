@@ -8,15 +8,24 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use musubi_model::Sequence;
-use musubi_store::{Group, Store};
+use musubi_store::{Group, RecordKind, Store};
 use musubi_store_embedded::{Durability, EmbeddedOptions};
 use tokio::task::JoinSet;
 
-use crate::town::{cursors, find, group, open, put, record, value_of};
+use crate::town::{find, group, open, put, record_of, records, value_of};
 
 const FOLDER: &str = "MUSUBI_TEST_KILL_FOLDER";
 const DURABILITY: &str = "MUSUBI_TEST_KILL_DURABILITY";
 const WRITERS: u64 = 8;
+
+/// The kinds of the writers' records in turn: one that is in memory, and two that are not.
+fn kind_of(writer: u64) -> RecordKind {
+    match writer % 3 {
+        0 => RecordKind::Cursor,
+        1 => RecordKind::Outbox,
+        _ => RecordKind::DeadLetter,
+    }
+}
 
 fn options(folder: &Path, durability: &str) -> EmbeddedOptions {
     let durability = match durability {
@@ -48,7 +57,7 @@ fn the_process_that_is_killed() {
                 for count in start + 1.. {
                     let text = count.to_string();
                     let group = Group {
-                        records: vec![record(&writer.to_string(), Some(&text))],
+                        records: vec![record_of(kind_of(writer), &writer.to_string(), Some(&text))],
                         ..group(vec![put(&left, &text), put(&right, &text)])
                     };
                     store.commit(vec![group]).await.unwrap();
@@ -106,7 +115,10 @@ async fn kill_five_times(durability: &str) {
         let process = start(folder.path(), durability);
         let last = kill_after(process, 60 + 217 * round);
         let store = open(&options(folder.path(), durability));
-        let counters = cursors(&store).await;
+        let mut counters = Vec::new();
+        for kind in [RecordKind::Cursor, RecordKind::Outbox, RecordKind::DeadLetter] {
+            counters.extend(records(&store, kind).await.unwrap());
+        }
         for (writer, acknowledged) in last {
             let left = find(&store, &format!("{writer}-left")).await.unwrap();
             let right = find(&store, &format!("{writer}-right")).await.unwrap();

@@ -13,4 +13,6 @@ mod log;
 #[cfg(test)]
 mod opening;
 #[cfg(test)]
+mod queues;
+#[cfg(test)]
 mod town;

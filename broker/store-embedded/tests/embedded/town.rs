@@ -11,6 +11,7 @@ use musubi_store::{
     StoreError, Write,
 };
 use musubi_store_embedded::{EmbeddedOptions, EmbeddedStore};
+use prometheus_client::registry::Registry;
 use smallvec::smallvec;
 
 pub(crate) fn open(options: &EmbeddedOptions) -> EmbeddedStore {
@@ -66,8 +67,12 @@ pub(crate) fn group(writes: Vec<Write>) -> Group {
 }
 
 pub(crate) fn record(key: &str, value: Option<&str>) -> RecordWrite {
+    record_of(RecordKind::Cursor, key, value)
+}
+
+pub(crate) fn record_of(kind: RecordKind, key: &str, value: Option<&str>) -> RecordWrite {
     RecordWrite {
-        key: RecordKey { kind: RecordKind::Cursor, tenant: tenant(), key: key.to_owned() },
+        key: RecordKey { kind, tenant: tenant(), key: key.to_owned() },
         expect: Expect::Any,
         value: value.map(|value| value.as_bytes().into()),
     }
@@ -109,12 +114,24 @@ pub(crate) async fn all(store: &impl Store) -> Vec<Found> {
 }
 
 pub(crate) async fn cursors(store: &impl Store) -> Vec<Record> {
-    let query = RecordQuery {
-        kind: RecordKind::Cursor,
-        tenant: None,
-        prefix: String::new(),
-        after: None,
-        limit: usize::MAX,
-    };
-    store.records(&query).await.unwrap()
+    records(store, RecordKind::Cursor).await.unwrap()
+}
+
+pub(crate) async fn records(
+    store: &impl Store,
+    kind: RecordKind,
+) -> Result<Vec<Record>, StoreError> {
+    let query =
+        RecordQuery { kind, tenant: None, prefix: String::new(), after: None, limit: usize::MAX };
+    store.records(&query).await
+}
+
+/// What the store's metrics say of this.
+pub(crate) fn figure(store: &EmbeddedStore, name: &str) -> String {
+    let mut registry = Registry::default();
+    store.metrics().register(&mut registry);
+    let mut text = String::new();
+    prometheus_client::encoding::text::encode(&mut text, &registry).unwrap();
+    let mut lines = text.lines().filter_map(|line| line.strip_prefix(name));
+    lines.find_map(|rest| rest.strip_prefix(' ')).unwrap().to_owned()
 }

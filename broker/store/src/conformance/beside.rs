@@ -2,6 +2,7 @@
 
 mod kill;
 mod log_reader;
+mod queues;
 mod reader;
 mod town;
 mod writers;
@@ -32,8 +33,10 @@ pub(super) async fn live(subject: &dyn Subject, seed: u64) -> Result<(), Violati
         readers.spawn(reader::read(town.clone(), store.clone(), done.clone()));
         readers.spawn(reader::read(town.clone(), store.clone(), done.clone()));
         readers.spawn(log_reader::follow(town.clone(), store.clone(), done.clone()));
+        queues::spawn_readers(&mut readers, &store, &done);
         let mut tasks = Tasks::new();
         writers::spawn(&mut tasks, &town, &store, seed);
+        queues::spawn_writers(&mut tasks, &store);
         let written = finished(&mut tasks).await;
         done.store(true, Ordering::Release);
         written?;

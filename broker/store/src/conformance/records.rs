@@ -57,12 +57,13 @@ impl Trial {
         RecordQuery { kind, tenant, prefix, after, limit }
     }
 
-    /// A kind, one of them more often, so that something gathers there.
+    /// A kind, some of them more often, so that something gathers there: one that is in the log, and
+    /// one of those that a store may keep apart, because there may be many of them.
     pub(super) fn record_kind(&mut self) -> RecordKind {
-        if self.generator.random.chance(60) {
-            RecordKind::Subscription
-        } else {
-            *self.generator.random.pick(&RecordKind::ALL)
+        match self.generator.random.below(10) {
+            0..4 => RecordKind::Subscription,
+            4..7 => RecordKind::Outbox,
+            _ => *self.generator.random.pick(&RecordKind::ALL),
         }
     }
 

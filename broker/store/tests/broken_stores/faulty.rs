@@ -16,7 +16,7 @@ use musubi_model::{Entity, EntityId, Position, Revision, Sequence, Tenant, TypeN
 use musubi_query::{EntityQuery, Filter, Start};
 use musubi_store::{
     AttributeSummary, Change, Expect, Found, Group, Outcome, Page, Record, RecordQuery,
-    ReferenceStore, Store, StoreError, Subject, TypeSummary, Write,
+    RecordWrite, ReferenceStore, Store, StoreError, Subject, TypeSummary, Write,
 };
 use parking_lot::Mutex;
 use tokio::sync::watch;
@@ -73,6 +73,8 @@ pub(crate) enum Fault {
     CheckedThenWritten,
     /// The writes of a group become visible one after another.
     VisibleOneByOne,
+    /// The records of a group become visible one after another.
+    RecordsOneByOne,
     /// A scan goes on by counting, while entities before it come and go.
     ScanByCounting,
     /// An entity of which something has expired is shown as it is kept.
@@ -226,6 +228,7 @@ impl Faulty {
                 Ok(outcome)
             }
             Fault::VisibleOneByOne => self.commit_one_by_one(group).await,
+            Fault::RecordsOneByOne => self.commit_records_one_by_one(group).await,
             _ => self.commit_one(group).await,
         }
     }
@@ -247,6 +250,24 @@ impl Faulty {
             yield_now().await;
         }
         Ok(Outcome::Committed { newest: said, revisions: all })
+    }
+
+    async fn commit_records_one_by_one(&self, group: Group) -> Result<Outcome, StoreError> {
+        let is_logged = |write: &RecordWrite| write.key.kind.is_logged();
+        if !group.writes.is_empty() || group.records.iter().any(is_logged) {
+            return self.commit_one(group).await;
+        }
+        let mut all = Vec::new();
+        for write in group.records {
+            let one = Group { records: vec![write], ..Group::default() };
+            match self.commit_one(one).await? {
+                Outcome::Committed { revisions, .. } => all.extend::<Vec<Revision>>(revisions),
+                Outcome::Refused(_) => return Ok(Outcome::Refused(all.len())),
+            }
+            yield_now().await;
+        }
+        let newest = *self.inner.newest().borrow();
+        Ok(Outcome::Committed { newest, revisions: all })
     }
 
     /// Takes down what the faults need to know of the changes after `before`.

@@ -172,6 +172,11 @@ async fn a_group_that_becomes_visible_one_by_one_is_rejected() {
 }
 
 #[tokio::test]
+async fn records_of_a_group_that_become_visible_one_by_one_are_rejected() {
+    check_beside(Fault::RecordsOneByOne, &[Rule::Moment]).await;
+}
+
+#[tokio::test]
 async fn a_scan_that_counts_while_others_write_is_rejected() {
     check_beside(Fault::ScanByCounting, &[Rule::Moment]).await;
 }

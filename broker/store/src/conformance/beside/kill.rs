@@ -18,6 +18,9 @@ use crate::{Expect, Group, RecordKey, RecordKind, RecordQuery, RecordWrite, Stor
 
 const DOING: &str = "reading after a kill beside writers";
 const WRITERS: usize = 6;
+/// The kinds of the writers' records, in turn.
+const KINDS: [RecordKind; 4] =
+    [RecordKind::Subscription, RecordKind::Outbox, RecordKind::DeadLetter, RecordKind::Occasion];
 
 /// A task that writes one number after another into two entities and a record.
 #[derive(Debug)]
@@ -70,10 +73,11 @@ impl Writer {
         let tenant: Tenant = name("killed");
         let id = |side: &str| name(&format!("urn:ngsi-ld:Killed:{number}:{side}"));
         let key = format!("writer {number}");
+        let kind = KINDS.into_iter().cycle().nth(number).unwrap_or(RecordKind::Subscription);
         Self {
             numbered: Numbered::new(),
             entities: [id("left"), id("right")],
-            record: RecordKey { kind: RecordKind::Subscription, tenant: tenant.clone(), key },
+            record: RecordKey { kind, tenant: tenant.clone(), key },
             tenant,
             attempted: AtomicU64::new(0),
             acknowledged: AtomicU64::new(0),
