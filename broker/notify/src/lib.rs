@@ -11,44 +11,33 @@
 //! Nothing here knows of requests to the API. Who creates a subscription writes a record, and
 //! the notifier learns of it from the log.
 
-mod account;
-mod applied;
-mod attempt;
-mod backoff;
-mod breaker;
-mod consume;
-mod dead_letter;
-mod deliver;
-mod endpoint;
+mod engine;
 mod error;
-mod index;
-mod lane;
-mod ledger;
-mod matcher;
-mod metrics;
+mod letters;
+mod matching;
 mod notification;
-mod notifications;
-mod notifier;
-mod options;
-mod outbox;
-mod persist;
-mod replay;
-mod retry_after;
-mod start;
+mod occasions;
+mod queue;
+mod streams;
 mod subscription;
-mod terms;
 #[cfg(test)]
 mod testing;
+mod transport;
 
-pub use dead_letter::DeadNotification;
+pub use engine::ledger::{DeliveryStatus, Ledger};
+pub use engine::notifications::{Notifications, Standing};
+pub use engine::notifier::Notifier;
+pub use engine::options::NotifierOptions;
 pub use error::NotifyError;
-pub use index::SubscriptionIndex;
-pub use ledger::{DeliveryStatus, Ledger};
-pub use matcher::match_subscription;
-pub use notifications::Notifications;
-pub use notifier::Notifier;
-pub use options::NotifierOptions;
-pub use replay::Replayer;
+pub use letters::dead_letter::DeadNotification;
+pub use letters::replay::Replayer;
+pub use matching::index::{Due, SubscriptionIndex};
+pub use matching::linked::is_due;
+pub use matching::matcher::{match_among, match_subscription};
+pub use matching::trace::{Hindrance, attribute_word, hindrance, trigger_word};
+pub use streams::feed::{Feed, FeedEnd, FeedEvent};
+pub use streams::handle::{StreamOptions, Streams};
+pub use streams::hub::StreamRefused;
 pub use subscription::{
     InvalidSubscription, InvalidSubscriptionId, Problem, Status, Subscription, SubscriptionId,
     SubscriptionView,

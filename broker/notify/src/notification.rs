@@ -2,258 +2,230 @@
 
 use std::sync::Arc;
 
-use http::{HeaderMap, HeaderName, HeaderValue, header};
-use musubi_context::{CORE_CONTEXT_URL, Form, Representation, render_entity};
-use musubi_model::{
-    Attribute, AttributeType, Entity, EntityChange, Instance, Json, NULL, Sequence, Tenant,
-    Timestamp, Trigger, Value,
-};
-use uuid::Uuid;
+use bytes::Bytes;
+use musubi_context::Renderer;
+use musubi_model::{Entity, EntityId, Json, Tenant, Timestamp};
+use musubi_query::{EntityQuery, Filter, Start};
+use musubi_store::{Change, Store, StoreError, Subject};
+use musubi_view::{FindEntities, Gathered, Manner, Marks, Media, ViewError};
 
-use crate::SubscriptionId;
-use crate::applied::Applied;
-use crate::subscription::endpoint::{Accept, Format};
+use crate::engine::applied::Applied;
 
-/// The namespace of the UUIDs of notifications.
-const NAMESPACE: Uuid = Uuid::from_u128(0x3c1b_60a5_9f0e_4a57_8d52_6e0f_b1a9_c7d4);
+mod headers;
+mod id;
+pub(crate) mod look;
+mod told;
+mod weight;
 
-/// The id of the notification of this change to this subscription: always the same, so that a
-/// receiver can tell a repetition.
-pub(crate) fn notification_id(
-    tenant: &Tenant,
-    subscription: &SubscriptionId,
-    change: (Sequence, Timestamp),
-) -> String {
-    // The time keeps the ids of a store that was emptied apart from those of its predecessor.
-    let name = format!("{tenant}\n{subscription}\n{}\n{}", change.0.0, change.1.as_micros());
-    format!("urn:ngsi-ld:Notification:{}", Uuid::new_v5(&NAMESPACE, name.as_bytes()))
+pub(crate) use headers::headers;
+pub(crate) use id::notification_id;
+use look::Look;
+use told::told;
+pub(crate) use weight::weight;
+
+/// The most linked entities of one notification.
+const MAX_LINKED: usize = 1000;
+
+/// The longest `data` that is composed of more than the entities as they are, in bytes.
+const MAX_BYTES: usize = 64 * 1024 * 1024;
+
+/// What a notification says of itself.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Envelope<'a> {
+    /// Its identifier.
+    pub(crate) id: &'a str,
+    /// When it was made.
+    pub(crate) notified_at: Timestamp,
 }
 
-/// The headers of a notification: media type, context, tenant, and what the receiver asked for.
-pub(crate) fn headers(applied: &Applied) -> HeaderMap {
-    let mut headers = HeaderMap::new();
-    let endpoint = &applied.subscription.notification.endpoint;
-    let accept = endpoint.accept.unwrap_or(Accept::Json);
-    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(accept.as_str()));
-    if accept == Accept::Json {
-        let url = applied.context.url().unwrap_or(CORE_CONTEXT_URL);
-        let link = format!(
-            "<{url}>; rel=\"http://www.w3.org/ns/json-ld#context\"; type=\"application/ld+json\""
-        );
-        if let Ok(link) = HeaderValue::from_str(&link) {
-            headers.insert(header::LINK, link);
-        }
-    }
-    if !applied.tenant.is_default()
-        && let Ok(tenant) = HeaderValue::from_str(applied.tenant.as_str())
-    {
-        headers.insert(HeaderName::from_static("ngsild-tenant"), tenant);
-    }
-    for pair in &endpoint.receiver_info {
-        // Both were checked when the subscription was read.
-        if let (Ok(name), Ok(value)) =
-            (HeaderName::try_from(&pair.key), HeaderValue::from_str(&pair.value))
-        {
-            headers.insert(name, value);
-        }
-    }
-    headers
+/// What a notification tells.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Content<'a> {
+    /// Changes, in the order of the log. An entity stands in the notification as often as it
+    /// changed.
+    Changes(&'a [Arc<Change>]),
+    /// Entities as they are.
+    State(&'a [Arc<Entity>]),
+    /// An entity that has not changed for long, or has changed again after that.
+    Alert {
+        /// Which one. It is told as it is, if it is there.
+        entity: &'a EntityId,
+        /// Its last change before it fell silent.
+        since: Timestamp,
+        /// Whether it has changed again.
+        returned: bool,
+    },
 }
 
-/// The body of a notification of one change, which happened at `time`.
-pub(crate) fn body(
+/// Where linked entities are looked up.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Surroundings<'a> {
+    /// Where entities are.
+    pub(crate) store: &'a Arc<dyn Store>,
+    /// Whose they are.
+    pub(crate) tenant: &'a Tenant,
+}
+
+/// Why a notification cannot be written.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum ComposeError {
+    /// The store did not answer; another time it may.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// It would be too large, and will be another time too.
+    #[error("the notification cannot be written: {0}")]
+    View(#[from] ViewError),
+}
+
+/// An entity to be told, and what is told of it beyond its state.
+type Item = (Arc<Entity>, Option<Marks>);
+
+/// The body of a notification. Linked entities, if the subscriber wants to have them, are looked
+/// up as they are at `notified_at`.
+///
+/// # Errors
+///
+/// [`ComposeError`] if linked entities cannot be looked up or are too many.
+pub(crate) async fn compose(
     applied: &Applied,
-    change: &EntityChange,
-    id: &str,
-    time: Timestamp,
-    notified_at: Timestamp,
-) -> Vec<u8> {
-    let subscription = &applied.subscription;
+    envelope: &Envelope<'_>,
+    content: Content<'_>,
+    surroundings: &Surroundings<'_>,
+) -> Result<Bytes, ComposeError> {
+    let look = &applied.look;
+    let finder = Linking { surroundings, at: envelope.notified_at };
+    let items = match content {
+        Content::Changes(changes) => changes.iter().filter_map(|it| tell(applied, it)).collect(),
+        Content::State(entities) => shown(applied, entities),
+        Content::Alert { entity, .. } => {
+            shown(applied, &finder.find_entities(vec![entity.clone()]).await?)
+        }
+    };
+    // What needs nobody's help is written without going through the entities twice.
+    let gathered = match look.special.join {
+        None => Gathered::alone(items),
+        Some(_) => look.special.gather_marked(&finder, items).await?,
+    };
+    Ok(write(applied, envelope, content, &gathered)?.into())
+}
+
+fn write(
+    applied: &Applied,
+    envelope: &Envelope<'_>,
+    content: Content<'_>,
+    gathered: &Gathered,
+) -> Result<Vec<u8>, ViewError> {
+    let look = &applied.look;
     let mut out = Vec::with_capacity(1024);
-    out.extend_from_slice(b"{\"id\":");
-    string(&mut out, id);
-    out.extend_from_slice(b",\"type\":\"Notification\",\"subscriptionId\":");
-    string(&mut out, subscription.id().as_str());
-    out.extend_from_slice(b",\"notifiedAt\":");
-    string(&mut out, &notified_at.to_string());
-    out.extend_from_slice(b",\"data\":[");
-    Data { applied, change, time }.render(&mut out);
-    out.push(b']');
-    if subscription.notification.endpoint.accept == Some(Accept::JsonLd) {
-        out.extend_from_slice(b",\"@context\":");
-        out.extend_from_slice(applied.context.member().as_bytes());
+    begin(&mut out, applied, envelope);
+    if let Content::Alert { entity, since, returned } = content {
+        out.extend_from_slice(b",\"silence\":{\"entity\":");
+        string(&mut out, entity.as_str());
+        out.extend_from_slice(b",\"status\":");
+        string(&mut out, if returned { "returned" } else { "silent" });
+        out.extend_from_slice(b",\"since\":");
+        string(&mut out, &since.to_string());
+        out.push(b'}');
+    }
+    out.extend_from_slice(b",\"data\":");
+    let named = applied.context.member().as_bytes();
+    match look.media {
+        Media::GeoJson => {
+            out.extend_from_slice(b"{\"type\":\"FeatureCollection\",\"features\":[");
+            data(&mut out, applied, gathered)?;
+            out.push(b']');
+            if look.context_in_collection {
+                out.extend_from_slice(b",\"@context\":");
+                out.extend_from_slice(named);
+            }
+            out.push(b'}');
+        }
+        Media::Json | Media::LdJson => {
+            out.push(b'[');
+            data(&mut out, applied, gathered)?;
+            out.push(b']');
+            if look.media == Media::LdJson {
+                out.extend_from_slice(b",\"@context\":");
+                out.extend_from_slice(named);
+            }
+        }
     }
     out.push(b'}');
-    out
+    Ok(out)
 }
 
-/// The entity in a notification.
-struct Data<'a> {
-    applied: &'a Applied,
-    change: &'a EntityChange,
-    time: Timestamp,
+/// Writes what every notification begins with.
+fn begin(out: &mut Vec<u8>, applied: &Applied, envelope: &Envelope<'_>) {
+    out.extend_from_slice(b"{\"id\":");
+    string(out, envelope.id);
+    out.extend_from_slice(b",\"type\":\"Notification\",\"subscriptionId\":");
+    string(out, applied.subscription.id().as_str());
+    out.extend_from_slice(b",\"notifiedAt\":");
+    string(out, &envelope.notified_at.to_string());
 }
 
-impl Data<'_> {
-    fn render(&self, out: &mut Vec<u8>) {
-        match (&self.change.after, &self.change.before) {
-            (Some(after), Some(before)) => {
-                let shown = with_deleted_instances(after, before);
-                render_entity(out, &shown, &self.applied.context, &self.representation());
-                let gone = before.attributes.iter().filter(|attribute| {
-                    after.attribute(&attribute.name).is_none() && self.is_included(attribute)
-                });
-                self.splice(out, gone);
-            }
-            (Some(after), None) => {
-                render_entity(out, after, &self.applied.context, &self.representation());
-            }
-            (None, Some(before)) => self.render_deleted(out, before),
-            (None, None) => out.extend_from_slice(b"{}"),
-        }
-    }
-
-    /// Of an entity that is gone: that it is gone, and to those who asked for deletions of
-    /// attributes, which of those they watch went with it.
-    fn render_deleted(&self, out: &mut Vec<u8>, before: &Entity) {
-        let head = Entity { scopes: Vec::new(), attributes: Vec::new(), ..before.clone() };
-        render_entity(out, &head, &self.applied.context, &self.representation());
-        let subscription = &self.applied.subscription;
-        let triggers = subscription.triggers();
-        let tells = triggers.contains(&Trigger::AttributeDeleted)
-            || triggers.contains(&Trigger::EntityUpdated);
-        let watched = &subscription.watched_attributes;
-        let gone = before.attributes.iter().filter(|attribute| {
-            tells
-                && (watched.is_empty() || watched.contains(&attribute.name))
-                && self.is_included(attribute)
-        });
-        self.splice(out, gone);
-        reopen(out, |out| {
-            out.extend_from_slice(b",\"deletedAt\":");
-            string(out, &self.time.to_string());
-        });
-    }
-
-    fn form(&self) -> Form {
-        self.applied.subscription.notification.format.map_or(Form::Normalized, Format::form)
-    }
-
-    fn system_attributes(&self) -> bool {
-        self.applied.subscription.notification.system_attributes == Some(true)
-    }
-
-    fn representation(&self) -> Representation {
-        let notification = &self.applied.subscription.notification;
-        let attributes = &notification.attributes;
-        Representation {
-            form: self.form(),
-            system_attributes: self.system_attributes(),
-            attributes: (!attributes.is_empty()).then(|| attributes.clone()),
-            context_member: notification.endpoint.accept == Some(Accept::JsonLd),
-        }
-    }
-
-    fn is_included(&self, attribute: &Attribute) -> bool {
-        let attributes = &self.applied.subscription.notification.attributes;
-        attributes.is_empty() || attributes.contains(&attribute.name)
-    }
-
-    /// Adds deleted attributes to the entity at the end of `out`.
-    fn splice<'a>(&self, out: &mut Vec<u8>, gone: impl Iterator<Item = &'a Attribute>) {
-        reopen(out, |out| {
-            for attribute in gone {
-                let Some(instance) = attribute.default_instance().or(attribute.instances.first())
-                else {
-                    continue;
-                };
-                out.push(b',');
-                string(out, &self.applied.context.compact(attribute.name.as_str()));
-                out.push(b':');
-                self.render_null(out, instance);
-            }
-        });
-    }
-
-    /// The Null in the place of a deleted attribute: bare, unless there is more to say.
-    fn render_null(&self, out: &mut Vec<u8>, instance: &Instance) {
-        let kind = instance.value.kind;
-        match self.form() {
-            Form::Simplified => return string(out, NULL),
-            Form::Concise if !self.system_attributes() => return string(out, NULL),
-            Form::Concise => out.push(b'{'),
-            Form::Normalized => {
-                out.extend_from_slice(b"{\"type\":");
-                string(out, kind.as_str());
-                out.push(b',');
-            }
-        }
-        string(out, kind.member());
-        out.push(b':');
-        out.extend_from_slice(null(kind).as_str().as_bytes());
-        if self.system_attributes() {
-            for (name, time) in [
-                ("createdAt", instance.created_at),
-                ("modifiedAt", instance.modified_at),
-                ("deletedAt", self.time),
-            ] {
-                out.push(b',');
-                string(out, name);
-                out.push(b':');
-                string(out, &time.to_string());
-            }
-        }
-        out.push(b'}');
+/// What is told of a change.
+fn tell(applied: &Applied, change: &Change) -> Option<Item> {
+    match &change.subject {
+        Subject::Entity(subject) => told(applied, subject, change.time),
+        Subject::Record(_) => None,
     }
 }
 
-/// The entity, with a Null for each instance that an attribute lost while others of its
-/// instances stayed.
-fn with_deleted_instances(after: &Arc<Entity>, before: &Entity) -> Arc<Entity> {
-    let mut shown = Arc::clone(after);
-    for attribute in &before.attributes {
-        let Some(place) = after.attributes.iter().position(|it| it.name == attribute.name) else {
-            continue;
+/// Entities as they are.
+fn shown(applied: &Applied, entities: &[Arc<Entity>]) -> Vec<Item> {
+    let shown = |entity| (applied.look.entity(entity, &applied.context), None);
+    entities.iter().map(shown).collect()
+}
+
+/// Writes the entities, one after the other.
+fn data(out: &mut Vec<u8>, applied: &Applied, gathered: &Gathered) -> Result<(), ViewError> {
+    let look: &Look = &applied.look;
+    if look.is_plain && gathered.is_plain() {
+        let mut renderer = Renderer::new(out, &applied.context, &look.representation);
+        for (index, entity) in gathered.entities().enumerate() {
+            if index > 0 {
+                renderer.comma();
+            }
+            renderer.entity(entity);
+        }
+        return Ok(());
+    }
+    let manner = Manner {
+        media: look.media,
+        context: &applied.context,
+        representation: &look.representation,
+        feature_context: None,
+        longest: MAX_BYTES,
+    };
+    look.special.write(out, gathered, &manner)?;
+    Ok(())
+}
+
+/// Looks up linked entities as they are at a moment.
+struct Linking<'a> {
+    surroundings: &'a Surroundings<'a>,
+    at: Timestamp,
+}
+
+impl FindEntities for Linking<'_> {
+    type Error = ComposeError;
+
+    async fn find_entities(&self, ids: Vec<EntityId>) -> Result<Vec<Arc<Entity>>, ComposeError> {
+        let query = EntityQuery {
+            limit: ids.len(),
+            filter: Filter::Ids(ids),
+            at: Some(self.at),
+            start: Start::Offset(0),
+            ..EntityQuery::default()
         };
-        for lost in &attribute.instances {
-            let kept = after.attributes.get(place).and_then(|it| it.instance(lost.dataset_id()));
-            if kept.is_none()
-                && let Some(target) = Arc::make_mut(&mut shown).attributes.get_mut(place)
-            {
-                let kind = lost.value.kind;
-                let value = Value { kind, json: null(kind) };
-                target.instances.push(Instance { value, ..lost.clone() });
-            }
-        }
-    }
-    shown
-}
-
-/// The NGSI-LD Null as the value of an attribute of this kind (CIM 009, clause 4.5.0).
-fn null(kind: AttributeType) -> Json {
-    match kind {
-        AttributeType::LanguageProperty => Json::from(&serde_json::json!({ "@none": NULL })),
-        AttributeType::Property
-        | AttributeType::GeoProperty
-        | AttributeType::Relationship
-        | AttributeType::VocabProperty
-        | AttributeType::JsonProperty
-        | AttributeType::ListProperty
-        | AttributeType::ListRelationship => Json::from(NULL),
-    }
-}
-
-/// Lets `add` write further members into the object at the end of `out`.
-fn reopen(out: &mut Vec<u8>, add: impl FnOnce(&mut Vec<u8>)) {
-    if out.pop_if(|last| *last == b'}').is_some() {
-        add(out);
-        out.push(b'}');
+        let page = self.surroundings.store.select(self.surroundings.tenant, &query).await?;
+        Ok(page.items.into_iter().map(|found| found.entity).collect())
     }
 }
 
 fn string(out: &mut Vec<u8>, text: &str) {
-    // A vector takes every byte, and a string has no reason to fail.
-    let _ = serde_json::to_writer(out, text);
+    out.extend_from_slice(Json::from(text).as_str().as_bytes());
 }
 
 #[cfg(test)]

@@ -1,31 +1,44 @@
 //! Subscriptions (CIM 009, clause 5.2.12): read from a body, patched, kept, shown.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use musubi_context::{Context, ContextError, ContextSource};
-use musubi_model::{AttrName, Json, Node, Timestamp, Trigger};
-use musubi_query::{GeoQuery, Query, ScopeQuery};
+use musubi_model::{AttrName, Node, Timestamp, Trigger};
+use musubi_query::{Query, ScopeQuery};
+use musubi_view::{Datasets, Join, Languages, Projection, Version};
 use serde::{Deserialize, Serialize};
 
+pub(crate) mod address;
+mod check;
 pub(crate) mod endpoint;
+mod geo_query;
 mod id;
 mod invalid;
 mod member;
+mod member_names;
+pub(crate) mod notifier_info;
+pub(crate) mod pair;
+pub(crate) mod parameters;
 mod parse;
+mod receiver_info;
 mod render;
 pub(crate) mod selector;
+mod silent_for;
 
-use endpoint::NotificationParameters;
+use address::Channel;
+use geo_query::WrittenGeoQuery;
 pub use id::{InvalidSubscriptionId, SubscriptionId};
 pub use invalid::{InvalidSubscription, Problem};
-use parse::Draft;
+use parameters::NotificationParameters;
 pub use render::SubscriptionView;
 use selector::EntitySelector;
+use silent_for::SilentFor;
 
 /// A subscription, with every name expanded.
 ///
-/// What a subscriber may say and this broker does not do (`timeInterval`, MQTT, `showChanges`
-/// and others) is refused when it is read, so a value of this type can be served in full.
+/// What a subscriber may say and this broker does not do (`csf`, `temporalQ`, entities that are
+/// split among brokers) is refused when it is read, so a value of this type can be served in full.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Subscription {
     id: SubscriptionId,
@@ -37,10 +50,29 @@ pub struct Subscription {
     /// As given; the default is said by [`Subscription::triggers`].
     triggers: Option<Vec<Trigger>>,
     /// Seconds.
+    #[serde(default)]
+    time_interval: Option<f64>,
+    /// Seconds.
     throttling: Option<f64>,
+    #[serde(default)]
+    silent_for: Option<Box<SilentFor>>,
+    #[serde(default)]
+    initial_notification: Option<bool>,
     pub(crate) query: Option<Written<Query>>,
     pub(crate) geo_query: Option<WrittenGeoQuery>,
     pub(crate) scope_query: Option<Written<ScopeQuery>>,
+    /// What `q` was read with.
+    #[serde(default)]
+    expand_values: Option<Box<Written<Vec<AttrName>>>>,
+    /// What `q` was read with.
+    #[serde(default)]
+    json_keys: Option<Box<Written<Vec<AttrName>>>>,
+    #[serde(default)]
+    datasets: Option<Box<Datasets>>,
+    #[serde(default)]
+    languages: Option<Box<Written<Languages>>>,
+    #[serde(default)]
+    conformance: Option<Box<Written<Version>>>,
     is_active: Option<bool>,
     pub(crate) expires_at: Option<Timestamp>,
     local_only: Option<bool>,
@@ -56,17 +88,6 @@ pub struct Subscription {
 pub(crate) struct Written<T> {
     pub(crate) text: String,
     pub(crate) meaning: T,
-}
-
-/// A geo query as the client wrote it, and what it means (CIM 009, clause 5.2.13).
-#[derive(Clone, Debug, Serialize, Deserialize)]
-pub(crate) struct WrittenGeoQuery {
-    pub(crate) relation: String,
-    pub(crate) geometry: String,
-    pub(crate) coordinates: Json,
-    /// Whether the client named the property.
-    pub(crate) property_given: bool,
-    pub(crate) meaning: GeoQuery,
 }
 
 /// What a subscription is at a moment (CIM 009, clause 5.2.12).
@@ -95,6 +116,43 @@ impl Status {
 const DEFAULT_TRIGGERS: [Trigger; 2] = [Trigger::AttributeCreated, Trigger::AttributeUpdated];
 
 impl Subscription {
+    /// A subscription that says nothing but where its notifications go.
+    fn new(
+        id: SubscriptionId,
+        notification: NotificationParameters,
+        context: ContextSource,
+        now: Timestamp,
+    ) -> Self {
+        Self {
+            id,
+            name: None,
+            description: None,
+            entities: Vec::new(),
+            watched_attributes: Vec::new(),
+            triggers: None,
+            time_interval: None,
+            throttling: None,
+            silent_for: None,
+            initial_notification: None,
+            query: None,
+            geo_query: None,
+            scope_query: None,
+            expand_values: None,
+            json_keys: None,
+            datasets: None,
+            languages: None,
+            conformance: None,
+            is_active: None,
+            expires_at: None,
+            local_only: None,
+            split_entities: None,
+            notification,
+            context,
+            created_at: now,
+            modified_at: now,
+        }
+    }
+
     /// The subscription in the body of a request to create one (CIM 009, clause 5.8.1). Its id is
     /// that of the body, or else `fresh`.
     ///
@@ -129,9 +187,7 @@ impl Subscription {
         fresh: SubscriptionId,
         now: Timestamp,
     ) -> Result<Self, InvalidSubscription> {
-        let mut draft = Draft::new(notified_in.source(), now);
-        draft.create(body, context)?;
-        draft.finish(fresh)
+        parse::create(body, (context, notified_in), fresh, now)
     }
 
     /// This subscription with the body of a request to update it merged into it, member by member
@@ -164,12 +220,7 @@ impl Subscription {
         notified_in: Option<&Context>,
         now: Timestamp,
     ) -> Result<Self, InvalidSubscription> {
-        let mut draft = Draft::of(self.clone(), now);
-        draft.patch(body, context)?;
-        if let Some(notified_in) = notified_in {
-            draft.context = notified_in.source();
-        }
-        draft.finish(self.id.clone())
+        parse::patch(self.clone(), body, (context, notified_in), now)
     }
 
     /// The context that the body's `jsonldContext` names, if it names one.
@@ -211,6 +262,16 @@ impl Subscription {
         Context::from_source(&self.context)
     }
 
+    /// The name that its owner has given it.
+    pub fn name(&self) -> Option<&str> {
+        self.name.as_deref()
+    }
+
+    /// Host and port of its endpoint. The rest of the address may hold a secret.
+    pub fn endpoint_host(&self) -> String {
+        self.notification.endpoint.host()
+    }
+
     /// What it is at this moment. An end that has come counts for more than a pause.
     pub fn status(&self, now: Timestamp) -> Status {
         if self.expires_at.is_some_and(|end| end <= now) {
@@ -227,12 +288,81 @@ impl Subscription {
         self.triggers.as_deref().unwrap_or(&DEFAULT_TRIGGERS)
     }
 
+    /// How long has to pass between two notifications.
+    pub fn throttling(&self) -> Option<Duration> {
+        let micros = u64::try_from(self.throttling_micros()?).unwrap_or_default();
+        Some(Duration::from_micros(micros))
+    }
+
     /// Microseconds that have to pass between two notifications.
     pub(crate) fn throttling_micros(&self) -> Option<i64> {
         let micros = self.throttling? * 1e6;
         // A float beyond the range of the integer is brought to its end.
         #[expect(clippy::cast_possible_truncation, reason = "a float is brought into the range")]
         Some(micros as i64)
+    }
+
+    /// How long it is from one periodic notification to the next, at least 100 ms; none if it is
+    /// not a subscription of this kind. One that is gets no changes (CIM 009, clause 5.8.6).
+    pub fn time_interval(&self) -> Option<Duration> {
+        let seconds = self.time_interval?;
+        Some(Duration::try_from_secs_f64(seconds).unwrap_or(Duration::MAX))
+    }
+
+    /// How long an entity has to be silent until it is told, from one second to 366 days; none if
+    /// it is not a subscription of this kind. One that is gets no changes.
+    pub fn silent_for(&self) -> Option<Duration> {
+        self.silent_for.as_deref().map(SilentFor::length)
+    }
+
+    /// Whether changes of entities are notified: it is neither periodic nor waits for silence.
+    pub fn wants_changes(&self) -> bool {
+        self.time_interval.is_none() && self.silent_for.is_none()
+    }
+
+    /// Whether what matches at its creation is notified then.
+    pub fn initial_notification(&self) -> bool {
+        self.initial_notification == Some(true)
+    }
+
+    /// Whether nothing is pushed to a receiver, because its endpoint is `musubi:stream`.
+    pub fn is_stream(&self) -> bool {
+        self.notification.endpoint.channel() == Channel::Stream
+    }
+
+    /// Which members of entities are shown, `pick` and `omit`.
+    pub fn projection(&self) -> &Projection {
+        &self.notification.projection
+    }
+
+    /// Which instances of attributes are shown; none for all.
+    pub fn datasets(&self) -> Option<&Datasets> {
+        self.datasets.as_deref()
+    }
+
+    /// The languages of texts; none if they are shown in all that there are.
+    pub fn languages(&self) -> Option<&Languages> {
+        self.languages.as_ref().map(|written| &written.meaning)
+    }
+
+    /// Which linked entities come along, and how; none if none does.
+    pub fn join(&self) -> Option<Join> {
+        self.notification.join()
+    }
+
+    /// The version of the specification that notifications conform to, if it was said.
+    pub fn conformance(&self) -> Option<Version> {
+        self.conformance.as_ref().map(|written| written.meaning)
+    }
+
+    /// Whether the values before a change are shown beside those after it.
+    pub fn shows_changes(&self) -> bool {
+        self.notification.show_changes == Some(true)
+    }
+
+    /// The most changes in one notification, 1 to 100.
+    pub fn max_changes(&self) -> usize {
+        self.notification.endpoint.max_changes()
     }
 
     /// The value of its record.

@@ -8,7 +8,7 @@ use musubi_model::{
 };
 use serde_json::Value;
 
-use crate::applied::{Applied, CompiledContexts};
+use crate::engine::applied::{Applied, CompiledContexts};
 use crate::{InvalidSubscription, Subscription};
 
 pub(crate) fn time(seconds: i64) -> Timestamp {

@@ -1,20 +1,56 @@
-use serde_json::json;
+use http::header;
+use musubi_context::CORE_CONTEXT_URL;
+use musubi_model::{EntityChange, NULL, Sequence};
+use musubi_store::{Expect, Group, ReferenceStore, Write};
+use serde_json::{Value, json};
 
 use super::*;
-use crate::testing::{applied, change, time};
+use crate::SubscriptionId;
+use crate::testing::{applied, change, entity, time};
 
-fn written(
-    members: &serde_json::Value,
-    before: Option<&serde_json::Value>,
-    after: Option<&serde_json::Value>,
-) -> serde_json::Value {
-    let change = change(before, after);
-    let bytes = body(&applied("", members), &change, "urn:n:1", time(3), time(4));
+mod changes;
+mod linked;
+mod views;
+
+/// The notification of this subscription, with these entities in the store.
+async fn composed(members: &Value, content: Content<'_>, stored: &[Value]) -> Value {
+    let store: Arc<dyn Store> = Arc::new(ReferenceStore::new());
+    for json in stored {
+        let state = Arc::new(entity(json, time(2)));
+        let (tenant, id) = (Tenant::default(), state.id.clone());
+        let writes = vec![Write { tenant, id, expect: Expect::Any, state: Some(state) }];
+        store.commit(vec![Group { writes, ..Group::default() }]).await.unwrap();
+    }
+    let envelope = Envelope { id: "urn:n:1", notified_at: time(4) };
+    let tenant = Tenant::default();
+    let surroundings = Surroundings { store: &store, tenant: &tenant };
+    let composed = compose(&applied("", members), &envelope, content, &surroundings).await;
+    let bytes = composed.unwrap();
     serde_json::from_slice(&bytes)
         .unwrap_or_else(|error| panic!("{error}: {}", String::from_utf8_lossy(&bytes)))
 }
 
-fn members(notification: serde_json::Value) -> serde_json::Value {
+/// A change in the log, which happened at `time(3)`.
+fn logged(subject: EntityChange) -> Arc<Change> {
+    Arc::new(Change {
+        sequence: Sequence(1),
+        tenant: Tenant::default(),
+        time: time(3),
+        cause: musubi_model::Cause::default(),
+        subject: Subject::Entity(subject),
+    })
+}
+
+async fn written(members: &Value, before: Option<&Value>, after: Option<&Value>) -> Value {
+    composed(members, Content::Changes(&[logged(change(before, after))]), &[]).await
+}
+
+/// The first entity in the notification.
+async fn told(members: &Value, before: Option<&Value>, after: Option<&Value>) -> Value {
+    written(members, before, after).await["data"][0].clone()
+}
+
+fn members(notification: Value) -> Value {
     let mut notification = notification;
     if notification.get("endpoint").is_none() {
         notification["endpoint"] = json!({"uri": "http://127.0.0.1:9/"});
@@ -26,7 +62,7 @@ fn members(notification: serde_json::Value) -> serde_json::Value {
     })
 }
 
-fn shelter() -> serde_json::Value {
+fn shelter() -> Value {
     json!({
         "id": "urn:ngsi-ld:Shelter:1",
         "type": "Shelter",
@@ -37,7 +73,7 @@ fn shelter() -> serde_json::Value {
     })
 }
 
-fn without(names: &[&str]) -> serde_json::Value {
+fn without(names: &[&str]) -> Value {
     let mut json = shelter();
     for name in names {
         json.as_object_mut().unwrap().remove(*name);
@@ -45,11 +81,11 @@ fn without(names: &[&str]) -> serde_json::Value {
     json
 }
 
-#[test]
-fn a_notification_has_its_five_members_and_the_entity() {
+#[tokio::test]
+async fn a_notification_has_its_five_members_and_the_entity() {
     let mut after = shelter();
     after["name"]["value"] = json!("hall");
-    let found = written(&members(json!({})), Some(&shelter()), Some(&after));
+    let found = written(&members(json!({})), Some(&shelter()), Some(&after)).await;
     let expected = json!({
         "id": "urn:n:1",
         "type": "Notification",
@@ -60,101 +96,12 @@ fn a_notification_has_its_five_members_and_the_entity() {
     assert_eq!(found, expected);
 }
 
-#[test]
-fn the_form_and_the_attributes_are_those_that_were_asked_for() {
-    let data =
-        |notification| written(&members(notification), None, Some(&shelter()))["data"][0].clone();
-    let simplified = json!({
-        "id": "urn:ngsi-ld:Shelter:1", "type": "Shelter", "name": "school",
-    });
-    let mut found = data(json!({"format": "keyValues", "attributes": ["name"]}));
-    found.as_object_mut().unwrap().remove("scope");
-    assert_eq!(found, simplified);
-    assert_eq!(data(json!({"format": "concise"}))["name"], "school");
-    let found = data(json!({"sysAttrs": true}));
-    assert_eq!(found["createdAt"], time(2).to_string());
-    assert_eq!(found["name"]["modifiedAt"], time(2).to_string());
-}
-
-#[test]
-fn a_json_ld_notification_carries_its_context() {
+#[tokio::test]
+async fn a_json_ld_notification_carries_its_context() {
     let endpoint = json!({"uri": "http://127.0.0.1:9/", "accept": "application/ld+json"});
-    let found = written(&members(json!({"endpoint": endpoint})), None, Some(&shelter()));
+    let found = written(&members(json!({"endpoint": endpoint})), None, Some(&shelter())).await;
     assert_eq!(found["@context"], CORE_CONTEXT_URL);
     assert_eq!(found["data"][0]["@context"], CORE_CONTEXT_URL);
-}
-
-#[test]
-fn a_deleted_attribute_is_shown_as_null() {
-    let after = without(&["name", "label", "partOf"]);
-    let data = |notification| {
-        written(&members(notification), Some(&shelter()), Some(&after))["data"][0].clone()
-    };
-    let found = data(json!({}));
-    assert_eq!(found["name"], json!({"type": "Property", "value": NULL}));
-    let map = json!({"type": "LanguageProperty", "languageMap": {"@none": NULL}});
-    assert_eq!(found["label"], map);
-    assert_eq!(found["partOf"], json!({"type": "Relationship", "object": NULL}));
-    for format in ["keyValues", "simplified", "concise"] {
-        let found = data(json!({"format": format}));
-        assert_eq!(found["name"], NULL);
-        assert_eq!(found["label"], NULL);
-    }
-    let found = data(json!({"sysAttrs": true}));
-    let expected = json!({
-        "type": "Property",
-        "value": NULL,
-        "createdAt": time(1).to_string(),
-        "modifiedAt": time(1).to_string(),
-        "deletedAt": time(3).to_string(),
-    });
-    assert_eq!(found["name"], expected);
-    let found = data(json!({"attributes": ["label"]}));
-    assert_eq!(found["label"], map);
-    assert!(found.get("name").is_none());
-}
-
-#[test]
-fn a_lost_instance_is_shown_as_null_beside_those_that_stay() {
-    let instance = |dataset: &str, value: &str| json!({"type": "Property", "value": value, "datasetId": dataset});
-    let mut before = without(&["label", "partOf"]);
-    before["name"] = json!([{"type": "Property", "value": "school"}, instance("urn:d:ja", "学校")]);
-    let mut after = before.clone();
-    after["name"] = json!({"type": "Property", "value": "School"});
-    let found = written(&members(json!({})), Some(&before), Some(&after));
-    let expected = json!([{"type": "Property", "value": "School"}, instance("urn:d:ja", NULL)]);
-    assert_eq!(found["data"][0]["name"], expected);
-}
-
-#[test]
-fn of_a_deleted_entity_only_its_end_is_told() {
-    let mut told = members(json!({}));
-    told["notificationTrigger"] = json!(["entityDeleted"]);
-    let found = written(&told, Some(&shelter()), None);
-    let expected = json!({
-        "id": "urn:ngsi-ld:Shelter:1",
-        "type": "Shelter",
-        "deletedAt": time(3).to_string(),
-    });
-    assert_eq!(found["data"], json!([expected]));
-    told["notification"]["sysAttrs"] = json!(true);
-    let found = written(&told, Some(&shelter()), None);
-    assert_eq!(found["data"][0].as_object().unwrap().len(), 5);
-    assert_eq!(found["data"][0]["createdAt"], time(1).to_string());
-}
-
-#[test]
-fn who_watches_for_deleted_attributes_is_told_which_went_with_the_entity() {
-    let mut told = members(json!({}));
-    told["watchedAttributes"] = json!(["name"]);
-    let found = written(&told, Some(&shelter()), None);
-    let expected = json!({
-        "id": "urn:ngsi-ld:Shelter:1",
-        "type": "Shelter",
-        "name": {"type": "Property", "value": NULL},
-        "deletedAt": time(3).to_string(),
-    });
-    assert_eq!(found["data"], json!([expected]));
 }
 
 #[test]
@@ -175,6 +122,58 @@ fn the_headers_name_media_type_context_tenant_and_what_the_receiver_wants() {
     assert_eq!(found[header::CONTENT_TYPE], "application/ld+json");
     assert!(found.get(header::LINK).is_none());
     assert!(found.get("ngsild-tenant").is_none());
+}
+
+#[test]
+fn geojson_has_its_context_in_the_body_unless_the_receiver_prefers_a_header() {
+    let headers_with = |info: Value| {
+        let endpoint = json!({
+            "uri": "http://127.0.0.1:9/", "accept": "application/geo+json", "receiverInfo": info,
+        });
+        headers(&applied("", &members(json!({"endpoint": endpoint}))))
+    };
+    let found = headers_with(json!([]));
+    assert_eq!(found[header::CONTENT_TYPE], "application/geo+json");
+    assert!(found.get(header::LINK).is_none());
+    let found = headers_with(json!([{"key": "Prefer", "value": "body=ld+json"}]));
+    assert!(found.get(header::LINK).is_none());
+    let found = headers_with(json!([{"key": "prefer", "value": "body=json"}]));
+    assert!(found[header::LINK].to_str().unwrap().contains(CORE_CONTEXT_URL));
+    assert_eq!(found["prefer"], "body=json");
+}
+
+#[tokio::test]
+async fn several_changes_stand_in_one_notification_in_their_order() {
+    let with_name = |name: &str| {
+        let mut json = shelter();
+        json["name"]["value"] = json!(name);
+        json
+    };
+    let mut other = shelter();
+    other["id"] = json!("urn:ngsi-ld:Shelter:2");
+    let changes = [
+        logged(change(None, Some(&with_name("a")))),
+        logged(change(None, Some(&other))),
+        logged(change(Some(&with_name("a")), Some(&with_name("b")))),
+        logged(change(Some(&with_name("b")), None)),
+    ];
+    let found = composed(&members(json!({})), Content::Changes(&changes), &[]).await;
+    let data = found["data"].as_array().unwrap();
+    let seen: Vec<_> = data.iter().map(|it| (&it["id"], &it["name"]["value"])).collect();
+    let (one, two) = (json!("urn:ngsi-ld:Shelter:1"), json!("urn:ngsi-ld:Shelter:2"));
+    let (a, b, school, null) = (json!("a"), json!("b"), json!("school"), json!(NULL));
+    assert_eq!(seen, [(&one, &a), (&two, &school), (&one, &b), (&one, &null)]);
+    assert!(data[3].get("deletedAt").is_some() && data[2].get("deletedAt").is_none());
+}
+
+#[test]
+fn the_weight_of_an_entity_is_about_its_length() {
+    let mut large = shelter();
+    large["name"]["value"] = json!("x".repeat(10_000));
+    for json in [shelter(), large] {
+        let (length, weight) = (json.to_string().len(), weight(&entity(&json, time(1))));
+        assert!(weight > length / 2 && weight < length * 2, "{weight} for {length}");
+    }
 }
 
 #[test]

@@ -9,6 +9,9 @@ use super::InvalidSubscription;
 /// The longest array accepted in a subscription.
 pub(super) const MAX_ITEMS: usize = 1000;
 
+/// The longest text of a name, a description or a query, in bytes.
+pub(super) const MAX_TEXT: usize = 16 * 1024;
+
 /// A value and where it stands.
 pub(super) struct Member<'a> {
     pub(super) at: String,
@@ -22,7 +25,11 @@ impl<'a> Member<'a> {
 
     /// The error that this member is not what it has to be.
     pub(super) fn refuse(&self, reason: impl std::fmt::Display) -> InvalidSubscription {
-        InvalidSubscription::forbidden(self.at.clone(), reason)
+        let reason = reason.to_string();
+        // Some reasons begin with the name of what is wrong, which the place says already.
+        let name = self.at.rsplit('/').next().unwrap_or_default();
+        let short = reason.strip_prefix(name).and_then(|rest| rest.strip_prefix(": "));
+        InvalidSubscription::forbidden(self.at.clone(), short.unwrap_or(&reason))
     }
 
     /// The error that this member is not supported here.
@@ -51,6 +58,15 @@ impl<'a> Member<'a> {
         }
     }
 
+    /// A text of at most [`MAX_TEXT`] bytes.
+    pub(super) fn bounded(&self) -> Result<&'a str, InvalidSubscription> {
+        let text = self.text()?;
+        if text.len() > MAX_TEXT {
+            return Err(self.refuse(format_args!("at most {MAX_TEXT} bytes are allowed")));
+        }
+        Ok(text)
+    }
+
     pub(super) fn boolean(&self) -> Result<bool, InvalidSubscription> {
         let Document::Boolean(value) = self.node.document else {
             return Err(self.refuse("true or false is needed"));
@@ -63,6 +79,21 @@ impl<'a> Member<'a> {
         let refuse = || self.refuse("a number greater than 0 is needed");
         let Document::Number(value) = self.node.document else { return Err(refuse()) };
         if value > 0.0 && value.is_finite() { Ok(value) } else { Err(refuse()) }
+    }
+
+    /// A whole number greater than 0, and not greater than `most`.
+    pub(super) fn whole(&self, most: u16) -> Result<u16, InvalidSubscription> {
+        let number = match self.node.document {
+            Document::Number(value) => {
+                (1..=most).find(|number| f64::from(*number).total_cmp(&value).is_eq())
+            }
+            Document::Null
+            | Document::Boolean(_)
+            | Document::String(_)
+            | Document::Array(_)
+            | Document::Object(_) => None,
+        };
+        number.ok_or_else(|| self.refuse(format_args!("a number from 1 to {most} is needed")))
     }
 
     pub(super) fn time(&self) -> Result<Timestamp, InvalidSubscription> {

@@ -5,9 +5,11 @@ use musubi_model::{AttrName, EntityId, Timestamp};
 use musubi_query::{Pattern, TypeSelection};
 use serde_json::{Map, Value, json};
 
-use super::endpoint::{Accept, Endpoint, Format, KeyValue, NotificationParameters};
+use super::Subscription;
+use super::endpoint::{Accept, Endpoint};
+use super::geo_query::WrittenGeoQuery;
+use super::parameters::{Format, JoinWord, NotificationParameters};
 use super::selector::EntitySelector;
-use super::{Subscription, WrittenGeoQuery};
 use crate::DeliveryStatus;
 
 /// How a subscription is to be shown.
@@ -45,11 +47,25 @@ impl Subscription {
             let shown = show_names(&self.watched_attributes, context);
             members.insert("watchedAttributes".into(), shown);
         }
-        members.insert("notificationTrigger".into(), json!(self.triggers()));
+        if self.wants_changes() {
+            members.insert("notificationTrigger".into(), json!(self.triggers()));
+        }
+        put(&mut members, "timeInterval", self.time_interval.map(show_number));
         put(&mut members, "throttling", self.throttling.map(show_number));
+        put(&mut members, "silentFor", self.silent_for.as_ref().map(|it| it.as_str()));
+        put(&mut members, "initialNotification", self.initial_notification);
         put(&mut members, "q", self.query.as_ref().map(|query| &*query.text));
         put(&mut members, "geoQ", self.geo_query.as_ref().map(|query| query.show(context)));
         put(&mut members, "scopeQ", self.scope_query.as_ref().map(|query| &*query.text));
+        put(&mut members, "expandValues", self.expand_values.as_ref().map(|names| &*names.text));
+        put(&mut members, "jsonKeys", self.json_keys.as_ref().map(|names| &*names.text));
+        put(
+            &mut members,
+            "datasetId",
+            self.datasets.as_ref().map(|it| it.names().collect::<Value>()),
+        );
+        put(&mut members, "lang", self.languages.as_ref().map(|it| &*it.text));
+        put(&mut members, "ngsildConformance", self.conformance.as_ref().map(|it| &*it.text));
         put(&mut members, "isActive", self.is_active);
         put(&mut members, "localOnly", self.local_only);
         put(&mut members, "splitEntities", self.split_entities);
@@ -127,8 +143,13 @@ impl NotificationParameters {
         if !self.attributes.is_empty() {
             members.insert("attributes".into(), show_names(&self.attributes, context));
         }
+        put(&mut members, "pick", self.projection.pick(context));
+        put(&mut members, "omit", self.projection.omit(context));
         put(&mut members, "format", self.format.map(Format::as_str));
+        put(&mut members, "showChanges", self.show_changes);
         put(&mut members, "sysAttrs", self.system_attributes);
+        put(&mut members, "join", self.join.map(JoinWord::as_str));
+        put(&mut members, "joinLevel", self.join_level);
         members.insert("endpoint".into(), self.endpoint.show());
         put(&mut members, "status", delivery.status());
         if delivery.times_sent > 0 {
@@ -152,9 +173,10 @@ impl Endpoint {
         put(&mut members, "accept", self.accept.map(Accept::as_str));
         put(&mut members, "timeout", self.timeout.map(show_number));
         put(&mut members, "cooldown", self.cooldown.map(show_number));
-        let pairs = |pairs: &[KeyValue]| (!pairs.is_empty()).then(|| json!(pairs));
-        put(&mut members, "receiverInfo", pairs(&self.receiver_info));
-        put(&mut members, "notifierInfo", pairs(&self.notifier_info));
+        let receiver_info = (!self.receiver_info.is_empty()).then(|| json!(self.receiver_info));
+        put(&mut members, "receiverInfo", receiver_info);
+        let settings = (!self.notifier_info.is_empty()).then(|| self.shown_notifier_info());
+        put(&mut members, "notifierInfo", settings);
         Value::Object(members)
     }
 }

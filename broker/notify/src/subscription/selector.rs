@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use super::InvalidSubscription;
 use super::member::Member;
-use crate::terms::ContextTerms;
+use crate::matching::terms::ContextTerms;
 
 /// A choice of entities by type and, if given, by id or pattern. Ids take precedence over the
 /// pattern.

@@ -1,6 +1,5 @@
 //! Notifiers that are killed, stopped, and run again.
 
-use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -9,8 +8,8 @@ use musubi_notify::NotifierOptions;
 use musubi_store::{RecordKind, Store};
 
 use crate::receiver::{Arrival, Receiver};
-use crate::store::Unreliable;
-use crate::town::{Town, id, ledger, patiently, quick, to};
+use crate::store::{Halting, Unreliable};
+use crate::town::{Town, at_most, id, ledger, one_by_one, patiently, quick, to};
 
 /// Does not save by itself what became of deliveries.
 fn forgetful() -> NotifierOptions {
@@ -22,7 +21,7 @@ fn forgetful() -> NotifierOptions {
 async fn what_was_under_way_when_it_was_killed_is_delivered_again_with_the_same_id() {
     let (town, receiver) = (Town::new(), Receiver::start().await);
     receiver.hold(true);
-    let subscription = town.subscribe(&to("1", &receiver.url("/a"))).await;
+    let subscription = town.subscribe(&one_by_one("1", &receiver.url("/a"))).await;
     let running = town.run(quick());
     town.write(1).await;
     town.write(2).await;
@@ -60,7 +59,7 @@ async fn results_that_were_not_saved_are_had_again_and_counted_once() {
 async fn a_stop_waits_for_deliveries_under_way_and_nothing_is_sent_twice() {
     let (town, receiver) = (Town::new(), Receiver::start().await);
     receiver.hold(true);
-    let subscription = town.subscribe(&to("1", &receiver.url("/a"))).await;
+    let subscription = town.subscribe(&one_by_one("1", &receiver.url("/a"))).await;
     let running = town.run(forgetful());
     town.write(1).await;
     town.write(2).await;
@@ -76,8 +75,7 @@ async fn a_stop_waits_for_deliveries_under_way_and_nothing_is_sent_twice() {
     assert_eq!(stopped, ledger([1, 1, 0, 0]));
     let running = town.run(quick());
     running.settled().await;
-    let counts: Vec<_> = receiver.arrivals("/a").iter().map(Arrival::count).collect();
-    assert_eq!(counts, [1, 2]);
+    assert_eq!(receiver.told("/a"), [1, 2]);
     assert_eq!(running.ledger(&subscription), ledger([2, 0, 0, 0]));
 }
 
@@ -123,17 +121,7 @@ async fn killed_again_and_again_it_leaves_nothing_out_and_overtakes_nothing() {
     running.settled().await;
     for path in paths {
         let receiver = if path == "/c" { &flaky } else { &up };
-        let arrivals = receiver.arrivals(path);
-        let mut first_seen = Vec::new();
-        let mut ids = HashMap::new();
-        for arrival in &arrivals {
-            if !first_seen.contains(&arrival.count()) {
-                first_seen.push(arrival.count());
-            }
-            let id = ids.entry(arrival.count()).or_insert_with(|| arrival.id().to_owned());
-            assert_eq!(id, arrival.id());
-        }
-        assert_eq!(first_seen, (0..count).collect::<Vec<_>>(), "{path}");
+        assert_eq!(receiver.witnessed(path), (0..count).collect::<Vec<_>>(), "{path}");
         assert_eq!(running.ledger(&id(&path[1..])), ledger([count, 0, 0, 0]));
     }
     assert!(town.records(RecordKind::Outbox).await.is_empty());
@@ -152,7 +140,8 @@ async fn a_store_that_fails_is_asked_again_and_nothing_is_lost() {
     let running = town.run(NotifierOptions { attempts: 1, batch_changes: 2, ..quick() });
     running.settled().await;
     assert_eq!(running.ledger(&subscription), ledger([0, 0, 10, 0]));
-    assert_eq!(town.dead_letters().await.len(), 10);
+    let letters = town.dead_letters().await;
+    assert_eq!(letters.iter().map(|letter| letter.changes).sum::<u64>(), 10);
 }
 
 #[tokio::test]
@@ -164,7 +153,66 @@ async fn a_log_that_was_cut_too_far_is_survived() {
     town.write(2).await;
     let running = town.run(quick());
     running.settled().await;
-    let counts: Vec<_> = receiver.arrivals("/a").iter().map(Arrival::count).collect();
-    assert_eq!(counts, [2]);
+    assert_eq!(receiver.told("/a"), [2]);
     assert_eq!(running.ledger(&subscription), ledger([1, 0, 0, 0]));
+}
+
+/// What was due and what arrived agree, whichever of its commits a notifier was waiting for when
+/// it was killed, and whether that commit had happened or not.
+#[tokio::test]
+async fn killed_at_any_commit_it_loses_nothing_and_repeats_under_the_same_id() {
+    let mut longest = 0;
+    for commits in 0..40 {
+        let mut were_halted = false;
+        for is_done in [false, true] {
+            were_halted |= killed_twice(commits, is_done).await;
+        }
+        if were_halted {
+            longest = commits;
+        }
+    }
+    assert!((8..39).contains(&longest), "{longest} commits: fewer, or not all, were tried");
+}
+
+/// Whether the first of two notifiers got as far as its end.
+async fn killed_twice(commits: usize, is_done: bool) -> bool {
+    let (town, receiver) = (Town::new(), Receiver::start().await);
+    town.subscribe(&to("a", &receiver.url("/a"))).await;
+    town.subscribe(&at_most(3, to("b", &receiver.url("/b")))).await;
+    receiver.answer("/b", &[200, 503, 200, 500, 500]);
+    let mut count = 0;
+    let mut write = async |more: u64| {
+        for _ in 0..more {
+            town.write(count).await;
+            count += 1;
+        }
+    };
+    let mut was_halted = false;
+    for (commits, window) in [(commits, 4), (commits / 3, 2)] {
+        let store = Arc::new(Halting::after(commits, is_done, Arc::clone(&town.store)));
+        let options = NotifierOptions { lane_window: window, batch_changes: 3, ..quick() };
+        let running = town.run_over(Arc::clone(&store) as Arc<dyn Store>, options);
+        write(1).await;
+        tokio::select! {
+            () = store.halted() => {}
+            () = running.settled() => {}
+        }
+        write(7).await;
+        tokio::select! {
+            () = store.halted() => {}
+            () = running.settled() => {}
+        }
+        was_halted |= store.is_halted() && window == 4;
+        running.kill().await;
+    }
+    write(3).await;
+    let running = town.run(quick());
+    running.settled().await;
+    for name in ["a", "b"] {
+        let path = format!("/{name}");
+        assert_eq!(receiver.witnessed(&path), (0..count).collect::<Vec<_>>(), "{commits} {path}");
+        assert_eq!(running.ledger(&id(name)), ledger([count, 0, 0, 0]), "{commits} {path}");
+    }
+    assert!(town.records(RecordKind::Outbox).await.is_empty());
+    was_halted
 }

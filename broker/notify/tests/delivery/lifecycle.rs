@@ -7,8 +7,8 @@ use musubi_notify::NotifierOptions;
 use musubi_store::RecordKind;
 use serde_json::json;
 
-use crate::receiver::{Arrival, Receiver};
-use crate::town::{Town, ledger, quick, to};
+use crate::receiver::Receiver;
+use crate::town::{Town, ledger, one_by_one, quick, to};
 
 fn small() -> NotifierOptions {
     NotifierOptions { lane_window: 2, batch_changes: 3, ..quick() }
@@ -51,7 +51,7 @@ async fn what_is_pending_for_a_deleted_subscription_is_suppressed() {
 async fn a_pause_holds_what_is_pending_and_nothing_becomes_due_in_it() {
     let (town, receiver) = (Town::new(), Receiver::start().await);
     receiver.hold(true);
-    let subscription = town.subscribe(&to("1", &receiver.url("/a"))).await;
+    let subscription = town.subscribe(&one_by_one("1", &receiver.url("/a"))).await;
     let mut running = town.run(small());
     for count in 0..8 {
         town.write(count).await;
@@ -70,8 +70,7 @@ async fn a_pause_holds_what_is_pending_and_nothing_becomes_due_in_it() {
     assert_eq!(running.ledger(&subscription), ledger([1, 7, 0, 0]));
     town.patch(&subscription, &json!({"isActive": true})).await;
     running.settled().await;
-    let counts: Vec<_> = receiver.arrivals("/a").iter().map(Arrival::count).collect();
-    assert_eq!(counts, (0..8).collect::<Vec<_>>());
+    assert_eq!(receiver.told("/a"), (0..8).collect::<Vec<_>>());
     assert_eq!(running.ledger(&subscription), ledger([8, 0, 0, 0]));
 }
 

@@ -66,6 +66,18 @@ pub(crate) fn to(name: &str, uri: &str) -> Value {
     })
 }
 
+/// As [`to`], but every change is a notification of its own.
+pub(crate) fn one_by_one(name: &str, uri: &str) -> Value {
+    at_most(1, to(name, uri))
+}
+
+/// The same subscription with at most so many changes in one notification.
+pub(crate) fn at_most(changes: usize, mut body: Value) -> Value {
+    body["notification"]["endpoint"]["notifierInfo"] =
+        json!([{"key": "Max-Changes", "value": changes.to_string()}]);
+    body
+}
+
 impl Town {
     pub(crate) fn new() -> Self {
         Self::over(Arc::new(ReferenceStore::new()))
@@ -81,6 +93,11 @@ impl Town {
         self.clock.0.fetch_add(micros, Ordering::Relaxed);
     }
 
+    pub(crate) fn set_back(&self, time: Duration) {
+        let micros = i64::try_from(time.as_micros()).unwrap();
+        self.clock.0.fetch_sub(micros, Ordering::Relaxed);
+    }
+
     async fn commit(&self, group: Group) -> Sequence {
         let group = Group { time: self.clock.now(), ..group };
         match &self.store.commit(vec![group]).await.unwrap()[..] {
@@ -91,13 +108,29 @@ impl Town {
 
     /// Writes the sensor with this count, a microsecond after the last change.
     pub(crate) async fn write(&self, count: u64) -> Sequence {
-        self.pass(Duration::from_micros(1));
         let json = json!({
             "id": "urn:ngsi-ld:Sensor:1",
             "type": "Sensor",
             "count": {"type": "Property", "value": count},
-        })
-        .to_string();
+        });
+        self.write_entity(&json).await
+    }
+
+    /// As [`write`](Self::write), with an attribute of so many bytes beside the other one.
+    pub(crate) async fn write_large(&self, count: u64, bytes: usize) -> Sequence {
+        let json = json!({
+            "id": "urn:ngsi-ld:Sensor:1",
+            "type": "Sensor",
+            "count": {"type": "Property", "value": count},
+            "large": {"type": "Property", "value": "x".repeat(bytes)},
+        });
+        self.write_entity(&json).await
+    }
+
+    /// Writes an entity, a microsecond after the last change.
+    pub(crate) async fn write_entity(&self, json: &Value) -> Sequence {
+        self.pass(Duration::from_micros(1));
+        let json = json.to_string();
         let body = Node::parse(&json, Limits::default()).unwrap();
         let fragment = expand_entity(&body, &Context::core()).unwrap();
         let entity = Entity::create(fragment, self.clock.now()).unwrap();
@@ -107,6 +140,14 @@ impl Town {
             expect: Expect::Any,
             state: Some(Arc::new(entity)),
         };
+        self.commit(Group { writes: vec![write], ..Group::default() }).await
+    }
+
+    /// Deletes an entity.
+    pub(crate) async fn remove(&self, id: &str) -> Sequence {
+        self.pass(Duration::from_micros(1));
+        let (tenant, id) = (self.tenant.clone(), id.parse().unwrap());
+        let write = Write { tenant, id, expect: Expect::Any, state: None };
         self.commit(Group { writes: vec![write], ..Group::default() }).await
     }
 
@@ -158,8 +199,20 @@ impl Town {
     }
 
     pub(crate) fn run(&self, options: NotifierOptions) -> Running {
-        let client = Client::guarded(Guard::default());
-        let (store, clock) = (self.store.clone(), self.clock.clone());
+        self.run_with(Client::guarded(Guard::default()), options)
+    }
+
+    pub(crate) fn run_with(&self, client: Client, options: NotifierOptions) -> Running {
+        self.start(self.store.clone(), client, options)
+    }
+
+    /// A notifier that reaches the store by way of another one.
+    pub(crate) fn run_over(&self, store: Arc<dyn Store>, options: NotifierOptions) -> Running {
+        self.start(store, Client::guarded(Guard::default()), options)
+    }
+
+    fn start(&self, store: Arc<dyn Store>, client: Client, options: NotifierOptions) -> Running {
+        let clock = self.clock.clone();
         let (notifier, notifications) = Notifier::new(options, store.clone(), client, clock);
         let (stop, stopped) = oneshot::channel::<()>();
         let mut task = JoinSet::new();

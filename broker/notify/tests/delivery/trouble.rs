@@ -1,5 +1,6 @@
 //! Endpoints that fail.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use musubi_model::Tenant;
@@ -8,7 +9,8 @@ use musubi_store::RecordKind;
 use serde_json::json;
 
 use crate::receiver::{Arrival, Receiver};
-use crate::town::{Town, id, ledger, quick, to};
+use crate::store::Unreliable;
+use crate::town::{Town, id, ledger, one_by_one, quick, to};
 
 /// Does not come back by itself to what failed once.
 fn patient() -> NotifierOptions {
@@ -21,7 +23,7 @@ async fn a_failure_is_retried_with_the_same_id_and_nothing_overtakes_it() {
     let (town, receiver) = (Town::new(), Receiver::start().await);
     // Every answer asks for an hour of patience; the longest pause is shorter.
     receiver.answer("/a", &[500, 503, 429, 404]);
-    let subscription = town.subscribe(&to("1", &receiver.url("/a"))).await;
+    let subscription = town.subscribe(&one_by_one("1", &receiver.url("/a"))).await;
     let running = town.run(quick());
     town.write(1).await;
     town.write(2).await;
@@ -50,7 +52,7 @@ async fn an_endpoint_that_is_down_delays_nobody_else() {
     for count in 0..30 {
         town.write(count).await;
     }
-    up.expect("/a", 30).await;
+    up.expect_told("/a", 30).await;
     running
         .until("delivery", |it| {
             it.ledger(&Tenant::default(), &good).is_some_and(|it| it.delivered == 30)
@@ -78,13 +80,13 @@ async fn an_endpoint_that_answers_nothing_delays_nobody_else() {
     for count in 0..30 {
         town.write(count).await;
     }
-    silent.expect("/a", 2).await;
+    silent.expect("/a", 1).await;
     running
         .until("delivery", |it| {
             it.ledger(&Tenant::default(), &good).is_some_and(|it| it.delivered == 30)
         })
         .await;
-    assert_eq!(silent.arrivals("/a").len(), 2, "no more than that at a time");
+    assert_eq!(silent.arrivals("/a").len(), 1, "no more than that before it has answered");
     silent.hold(false);
     running.settled().await;
     assert_eq!(running.notifications.totals(), ledger([150, 0, 0, 0]));
@@ -105,10 +107,29 @@ async fn what_does_not_fit_into_memory_is_read_from_the_outbox() {
     assert_eq!(town.records(RecordKind::Outbox).await.len(), 50);
     receiver.hold(false);
     running.settled().await;
-    let counts: Vec<_> = receiver.arrivals("/a").iter().map(Arrival::count).collect();
-    assert_eq!(counts, (0..100).collect::<Vec<_>>());
+    assert_eq!(receiver.told("/a"), (0..100).collect::<Vec<_>>());
     assert_eq!(running.ledger(&subscription), ledger([100, 0, 0, 0]));
     assert!(town.records(RecordKind::Outbox).await.is_empty());
+}
+
+#[tokio::test]
+async fn a_store_that_does_not_show_the_outbox_for_a_while_ends_nothing() {
+    let store = Arc::new(Unreliable::default());
+    let (town, receiver) = (Town::over(store.clone()), Receiver::start().await);
+    receiver.hold(true);
+    let subscription = town.subscribe(&one_by_one("1", &receiver.url("/a"))).await;
+    let options = NotifierOptions { lane_window: 3, batch_changes: 4, batch_pairs: 2, ..quick() };
+    let running = town.run(options);
+    for count in 0..20 {
+        town.write(count).await;
+    }
+    running.caught_up().await;
+    store.hide_from_now_on();
+    receiver.hold(false);
+    running.settled().await;
+    assert_eq!(receiver.told("/a"), (0..20).collect::<Vec<_>>());
+    assert_eq!(running.ledger(&subscription), ledger([20, 0, 0, 0]));
+    assert!(store.hidden() > 0);
 }
 
 #[tokio::test(start_paused = true)]
@@ -145,7 +166,7 @@ async fn while_much_is_pending_rows_are_few_and_nothing_is_forgotten() {
 async fn what_fails_too_often_is_among_the_dead_letters() {
     let (town, receiver) = (Town::new(), Receiver::start().await);
     receiver.answer("/a", &[500, 500, 500]);
-    let subscription = town.subscribe(&to("1", &receiver.url("/a"))).await;
+    let subscription = town.subscribe(&one_by_one("1", &receiver.url("/a"))).await;
     let running = town.run(NotifierOptions { attempts: 3, ..quick() });
     let sequence = town.write(1).await;
     town.write(2).await;
@@ -168,16 +189,15 @@ async fn what_is_refused_a_few_times_is_among_the_dead_letters() {
     let (town, receiver) = (Town::new(), Receiver::start().await);
     receiver.always("/a", 410);
     receiver.always("/moved", 307);
-    let refused = town.subscribe(&to("1", &receiver.url("/a"))).await;
-    let moved = town.subscribe(&to("2", &receiver.url("/moved"))).await;
-    let forbidden = town.subscribe(&to("3", "http://169.254.169.254/latest")).await;
+    let refused = town.subscribe(&one_by_one("1", &receiver.url("/a"))).await;
+    let moved = town.subscribe(&one_by_one("2", &receiver.url("/moved"))).await;
+    let forbidden = town.subscribe(&one_by_one("3", "http://169.254.169.254/latest")).await;
     let running = town.run(NotifierOptions { refusals: 2, ..quick() });
     for count in [1, 2, 3] {
         town.write(count).await;
     }
     running.settled().await;
-    let counts: Vec<_> = receiver.arrivals("/a").iter().map(Arrival::count).collect();
-    assert_eq!(counts, [1, 1, 2, 3], "the others are refused for good at once");
+    assert_eq!(receiver.told("/a"), [1, 1, 2, 3], "the others are refused for good at once");
     for subscription in [refused, moved, forbidden] {
         assert_eq!(running.ledger(&subscription), ledger([0, 0, 3, 0]));
     }
@@ -191,17 +211,20 @@ async fn what_is_too_old_is_given_up_together_with_what_waits_behind_it() {
     receiver.hold(true);
     let subscription = town.subscribe(&to("1", &receiver.url("/a"))).await;
     let running = town.run(NotifierOptions { max_age: Duration::from_mins(1), ..quick() });
-    for count in 0..10 {
+    town.write(0).await;
+    receiver.expect("/a", 1).await;
+    for count in 1..10 {
         town.write(count).await;
     }
-    receiver.expect("/a", 1).await;
     running.caught_up().await;
     town.pass(Duration::from_secs(61));
     receiver.hold(false);
     running.settled().await;
     assert_eq!(running.ledger(&subscription), ledger([0, 0, 10, 0]));
     assert_eq!(receiver.arrivals("/a").len(), 1, "one attempt is enough to know");
-    assert_eq!(town.dead_letters().await.len(), 10);
+    let mut told: Vec<_> = town.dead_letters().await.iter().map(|letter| letter.changes).collect();
+    told.sort_unstable();
+    assert_eq!(told, [1, 9], "what waits behind it goes together");
 }
 
 #[tokio::test]

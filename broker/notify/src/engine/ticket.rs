@@ -1,0 +1,203 @@
+//! One attempt at one delivery, as far as the notifier's own task knows of it.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use musubi_model::{Sequence, Timestamp};
+use musubi_store::StoreError;
+use uuid::Uuid;
+
+use crate::engine::account::AccountKey;
+use crate::engine::applied::Applied;
+use crate::notification::notification_id;
+use crate::occasions::{Occasion, OccasionKind};
+use crate::queue::turns;
+use crate::transport::failure::Failure;
+
+/// The namespace of the UUIDs of notifications that tell of something else than one change.
+const NAMESPACE: Uuid = Uuid::from_u128(0x8f1d_52c7_6a30_4be9_9c44_1e07_d3b5_a268);
+
+/// What one notification tells of, or for an occasion with much to tell, several.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Due {
+    /// Changes in the log, in its order; at least one.
+    Changes(Vec<(Sequence, Timestamp)>),
+    /// Something that is no change.
+    Occasion(Occasion),
+}
+
+impl Due {
+    /// The first change, if it is of changes.
+    pub(crate) fn first(&self) -> Option<Sequence> {
+        match self {
+            Self::Changes(changes) => changes.first().map(|(sequence, _)| *sequence),
+            Self::Occasion(_) => None,
+        }
+    }
+
+    /// The last change, if it is of several.
+    pub(crate) fn last(&self) -> Option<Sequence> {
+        match self {
+            Self::Changes(changes) if changes.len() > 1 => {
+                changes.last().map(|(sequence, _)| *sequence)
+            }
+            Self::Changes(_) | Self::Occasion(_) => None,
+        }
+    }
+
+    /// How many the ledger counts for it.
+    pub(crate) fn count(&self) -> usize {
+        match self {
+            Self::Changes(changes) => changes.len(),
+            Self::Occasion(_) => 1,
+        }
+    }
+
+    /// The time of the newest thing that it tells of.
+    pub(crate) fn time(&self) -> Timestamp {
+        match self {
+            Self::Changes(changes) => changes.last().map(|(_, time)| *time).unwrap_or_default(),
+            Self::Occasion(occasion) => occasion.at,
+        }
+    }
+
+    /// The id of the notification: always the same, so that a receiver can tell a repetition. Of
+    /// one with several pages that of the first; see [`page_id`].
+    pub(crate) fn notification_id(&self, AccountKey { tenant, id }: &AccountKey) -> String {
+        match self {
+            Self::Changes(changes) => match (changes.first(), changes.last()) {
+                (Some(first), Some(last)) if first.0 != last.0 => {
+                    // The times keep the ids of a store that was emptied apart from those of its
+                    // predecessor.
+                    let [(from, since), (to, until)] =
+                        [first, last].map(|(at, time)| (at.0, time.as_micros()));
+                    of_name(&format!("{tenant}\n{id}\n{from}\n{since}\n{to}\n{until}"))
+                }
+                (first, _) => notification_id(tenant, id, first.copied().unwrap_or_default()),
+            },
+            Self::Occasion(Occasion { at, kind }) => {
+                let (kind, entity) = match kind {
+                    OccasionKind::Initial => ("initial", ""),
+                    OccasionKind::Periodic => ("periodic", ""),
+                    OccasionKind::Silent { entity, .. } => ("silent", entity.as_str()),
+                    OccasionKind::Returned { entity, .. } => ("returned", entity.as_str()),
+                };
+                of_name(&format!("{tenant}\n{id}\n{kind}\n{}\n{entity}", at.as_micros()))
+            }
+        }
+    }
+}
+
+/// The id of a page of a notification that has several.
+pub(crate) fn page_id(first: &str, page: usize) -> String {
+    match page {
+        0 => first.to_owned(),
+        _ => of_name(&format!("{first}\n{page}")),
+    }
+}
+
+fn of_name(name: &str) -> String {
+    format!("urn:ngsi-ld:Notification:{}", Uuid::new_v5(&NAMESPACE, name.as_bytes()))
+}
+
+/// What an attempt belongs to.
+#[derive(Debug)]
+pub(crate) struct Ticket {
+    pub(crate) key: AccountKey,
+    pub(crate) generation: u64,
+    pub(crate) what: Due,
+    /// The subscription as it was when the attempt began.
+    pub(crate) applied: Arc<Applied>,
+    /// Its turn at the endpoint.
+    pub(crate) turn: turns::Ticket,
+}
+
+/// What is to be done.
+#[derive(Debug)]
+pub(crate) struct Errand {
+    pub(crate) ticket: Arc<Ticket>,
+    /// When it was first sent, if it was.
+    pub(crate) first_sent: Option<Timestamp>,
+    /// Whether the endpoint failed the last time, so that what is too old is given up without
+    /// another attempt.
+    pub(crate) is_failing: bool,
+}
+
+/// What came of it.
+#[derive(Debug)]
+pub(crate) struct Attempt {
+    pub(crate) ticket: Arc<Ticket>,
+    /// When it began.
+    pub(crate) at: Timestamp,
+    pub(crate) verdict: Verdict,
+}
+
+/// What came of an attempt.
+#[derive(Debug)]
+pub(crate) enum Verdict {
+    /// The endpoint accepted the notification.
+    Delivered,
+    /// There was nothing to tell, so nothing was sent.
+    Nothing,
+    /// The endpoint did not accept it.
+    Failed(Failure),
+    /// It is too old to be tried again; the body that would have been sent.
+    Overdue(Bytes),
+    /// So many of the changes, the first ones, are no longer in the log; nothing was sent.
+    Gone(usize),
+    /// It cannot be written, and never will; nothing was sent.
+    Unwritable(String),
+    /// The store did not give what is to be told; nothing was sent.
+    Unread(StoreError),
+    /// The attempt itself broke.
+    Broken,
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::HashSet;
+
+    use super::*;
+
+    fn changes(places: &[u64]) -> Due {
+        let place = |at: &u64| (Sequence(*at), Timestamp::from_seconds(7));
+        Due::Changes(places.iter().map(place).collect())
+    }
+
+    #[test]
+    fn the_id_is_one_for_what_it_tells_and_another_for_everything_else() {
+        let id = "urn:ngsi-ld:Subscription:1".parse().unwrap();
+        let key = AccountKey { tenant: "town".parse().unwrap(), id };
+        let entity: musubi_model::EntityId = "urn:x:1".parse().unwrap();
+        let at = Timestamp::from_seconds(7);
+        let occasion = |kind| Due::Occasion(Occasion { at, kind });
+        let all = [
+            changes(&[1]),
+            changes(&[1, 2]),
+            changes(&[1, 3]),
+            changes(&[2, 3]),
+            occasion(OccasionKind::Initial),
+            occasion(OccasionKind::Periodic),
+            occasion(OccasionKind::Silent { entity: entity.clone(), since: at }),
+            occasion(OccasionKind::Returned { entity, since: at }),
+        ];
+        let mut ids: HashSet<_> = all.iter().map(|due| due.notification_id(&key)).collect();
+        assert_eq!(ids.len(), all.len());
+        assert!(all.iter().all(|due| ids.contains(&due.notification_id(&key))));
+        assert_eq!(
+            changes(&[1, 3]).notification_id(&key),
+            changes(&[1, 2, 3]).notification_id(&key)
+        );
+        let single = notification_id(&key.tenant, &key.id, (Sequence(1), at));
+        assert_eq!(changes(&[1]).notification_id(&key), single);
+        assert_eq!(page_id(&single, 0), single);
+        assert!(ids.insert(page_id(&single, 1)) && ids.insert(page_id(&single, 2)));
+    }
+
+    #[test]
+    fn it_knows_its_changes() {
+        assert_eq!((changes(&[4]).first(), changes(&[4]).last()), (Some(Sequence(4)), None));
+        assert_eq!(changes(&[4, 9]).last(), Some(Sequence(9)));
+        assert_eq!(changes(&[4, 9]).count(), 2);
+    }
+}

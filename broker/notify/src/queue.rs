@@ -1,0 +1,9 @@
+//! What waits to be sent, and whose turn it is.
+
+pub(crate) mod backoff;
+pub(crate) mod breaker;
+pub(crate) mod endpoint;
+pub(crate) mod lane;
+pub(crate) mod occasions;
+pub(crate) mod outbox;
+pub(crate) mod turns;

@@ -1,0 +1,84 @@
+//! A change that is due to a subscription, and its notification.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use musubi_model::{Clock, Sequence};
+use musubi_store::{Change, Store, StoreError, Subject};
+use tokio::sync::OnceCell;
+
+use crate::engine::applied::Applied;
+use crate::notification::{
+    self, ComposeError, Content, Envelope, Surroundings, compose, notification_id,
+};
+
+/// A change that is due to a subscription. Its notification is written when the first of its
+/// listeners wants it, and shared by all of them.
+#[derive(Debug)]
+pub(crate) struct Due {
+    pub(crate) applied: Arc<Applied>,
+    pub(crate) change: Arc<Change>,
+    /// About how many bytes the change holds.
+    pub(crate) weight: usize,
+    body: OnceCell<Bytes>,
+}
+
+impl Due {
+    pub(crate) fn new(applied: Arc<Applied>, change: Arc<Change>) -> Self {
+        let weight = weight(&change);
+        Self { applied, change, weight, body: OnceCell::new() }
+    }
+
+    pub(crate) fn sequence(&self) -> Sequence {
+        self.change.sequence
+    }
+
+    /// The notification, with the id that it has wherever it is sent; none if the change is not
+    /// one of an entity, or if the notification would be too large to be written.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError`] if linked entities are to be shown and the store does not give them; another
+    /// time it may.
+    pub(crate) async fn body(
+        &self,
+        store: &Arc<dyn Store>,
+        clock: &dyn Clock,
+    ) -> Result<Option<Bytes>, StoreError> {
+        let Subject::Entity(_) = &self.change.subject else { return Ok(None) };
+        let written = self.body.get_or_try_init(|| Box::pin(self.write(store, clock))).await;
+        match written {
+            Ok(body) => Ok(Some(body.clone())),
+            Err(ComposeError::Store(error)) => Err(error),
+            Err(error @ ComposeError::View(_)) => {
+                let id = self.applied.subscription.id().as_str();
+                tracing::warn!(%error, subscription.id = id, "left out of a stream");
+                Ok(None)
+            }
+        }
+    }
+
+    async fn write(
+        &self,
+        store: &Arc<dyn Store>,
+        clock: &dyn Clock,
+    ) -> Result<Bytes, ComposeError> {
+        let Applied { tenant, subscription, .. } = &*self.applied;
+        let place = (self.change.sequence, self.change.time);
+        let id = notification_id(tenant, subscription.id(), place);
+        let envelope = Envelope { id: &id, notified_at: clock.now() };
+        let content = Content::Changes(std::slice::from_ref(&self.change));
+        compose(&self.applied, &envelope, content, &Surroundings { store, tenant }).await
+    }
+}
+
+/// About how many bytes a change holds.
+fn weight(change: &Change) -> usize {
+    match &change.subject {
+        Subject::Entity(change) => {
+            let images = [&change.before, &change.after];
+            images.into_iter().flatten().map(|entity| notification::weight(entity)).sum()
+        }
+        Subject::Record(record) => record.value.as_ref().map_or(0, |value| value.len()),
+    }
+}
