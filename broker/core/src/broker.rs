@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use musubi_context::Contexts;
 use musubi_model::{Clock, Sequence, Tenant};
-use musubi_notify::{Ledger, Notifications};
+use musubi_notify::{Ledger, Notifications, StreamOptions, Streams};
 use musubi_store::Store;
 use prometheus_client::registry::Registry as Metrics;
 
@@ -35,6 +35,8 @@ pub struct BrokerOptions {
     pub log_kept: u64,
     /// What holds for every write.
     pub rules: WriteRules,
+    /// How much may be streamed.
+    pub streams: StreamOptions,
 }
 
 impl BrokerOptions {
@@ -64,6 +66,7 @@ pub(crate) struct Shared {
     pub(crate) hosting: futures_util::lock::Mutex<()>,
     pub(crate) identity: Identity,
     pub(crate) schemas: schemas::Registry,
+    pub(crate) streams: Streams,
 }
 
 impl fmt::Debug for Broker {
@@ -77,6 +80,12 @@ impl Broker {
     pub fn new(mut options: BrokerOptions) -> Self {
         let hosted = Arc::new(StoredContexts(Arc::clone(&options.store)));
         options.contexts = options.contexts.with_hosted(hosted);
+        let streams = Streams::new(
+            options.streams,
+            &options.notifications,
+            Arc::clone(&options.store),
+            Arc::clone(&options.clock),
+        );
         let identity = Identity::starting_now();
         let hosting = futures_util::lock::Mutex::new(());
         Self(Arc::new(Shared {
@@ -85,6 +94,7 @@ impl Broker {
             hosting,
             identity,
             schemas: schemas::Registry::default(),
+            streams,
         }))
     }
 
@@ -141,6 +151,7 @@ impl Broker {
     /// Adds what the broker itself counts to a registry.
     pub fn register_metrics(&self, metrics: &mut Metrics) {
         self.0.schemas.violations.register(metrics);
+        self.0.streams.register(metrics);
     }
 
     /// The tenants that are known here, the default one first.

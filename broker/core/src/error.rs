@@ -39,6 +39,9 @@ pub enum Error {
     /// long as we retried.
     #[error("{0} is being changed by others; try again")]
     Contended(String),
+    /// There is no room for one more of something; the text says of what.
+    #[error("{0}")]
+    Exhausted(String),
     /// A dead letter was replayed and refused again.
     #[error("the dead letter was not accepted: {0}")]
     NotReplayed(String),

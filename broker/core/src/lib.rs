@@ -24,9 +24,12 @@ mod rules;
 mod schemas;
 mod seal;
 mod session;
+mod standings;
+mod streams;
 mod subscriptions;
 mod sweeper;
 mod tenants;
+mod trace;
 mod types;
 
 pub use batch::{BatchResult, UpsertMode};
@@ -34,7 +37,7 @@ pub use broker::{Broker, BrokerOptions};
 pub use caller::{Caller, Right};
 pub use conditions::{Conditions, OutOfOrder, Versions};
 pub use contexts::{ContextEntry, ContextKind, ServedContext};
-pub use dead_letters::{DeadLetter, Replay};
+pub use dead_letters::{DeadLetter, LetterFilter, LetterPage, Purged, Replay, Replayed};
 pub use entities::{Common, Selection};
 pub use error::Error;
 pub use identity::SourceIdentity;
@@ -42,12 +45,16 @@ pub use ingest::{Committed, Ingest};
 pub use purge::{Members, Purge};
 pub use rules::{TenantSet, WriteRules};
 pub use schemas::{SchemaMode, SchemaSource, SchemaWarning, SchemaWarnings, TypeSchema};
-pub use seal::{InvalidVersion, Seal, Version};
+pub use seal::{InvalidVersion, Places, Seal, Version};
 pub use session::Session;
+pub use standings::{Account, AccountPage};
+pub use streams::{Stream, StreamEvent};
 pub use subscriptions::{Listed, SubscriptionPage};
 pub use sweeper::{SweepRound, Sweeper, SweeperOptions};
+pub use trace::{ChangeName, InvalidChangeName, Trace};
 
 // What the operations take and give is named by the crates below; a caller needs only this one.
+pub use musubi_notify::{FeedEnd, StreamOptions};
 pub use musubi_store::{
     AttributeSummary, Expect, Found, Page, RecordKey, RecordKind, RecordWrite, StoreError,
     TypeSummary,

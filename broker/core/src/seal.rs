@@ -7,7 +7,7 @@
 use std::fmt;
 use std::str::FromStr;
 
-use musubi_model::{Position, Tenant};
+use musubi_model::{Position, Sequence, Tenant};
 use musubi_store::Found;
 use uuid::Uuid;
 
@@ -48,6 +48,11 @@ impl Seal {
         format!("{:016x}", whole(mixed))
     }
 
+    /// What seals places in the log.
+    pub fn places(&self) -> Places {
+        Places(Self { key: Uuid::new_v5(&self.key, b"places in the log") })
+    }
+
     /// The place that a text stands for; none if it cannot be one of ours.
     pub fn position(&self, cursor: &str) -> Option<Position> {
         let mixed = halves(sixteen_digits(cursor)?);
@@ -69,6 +74,33 @@ impl fmt::Debug for Seal {
     /// Says nothing: it is a secret.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Seal").finish_non_exhaustive()
+    }
+}
+
+/// Seals places in the log for one tenant.
+///
+/// Beside the sealed number stands a check of it, so that what another tenant was given, or what
+/// somebody made up, is told apart from a place that the log has not, or no longer.
+#[derive(Clone, Copy, Debug)]
+pub struct Places(Seal);
+
+impl Places {
+    /// A text that stands for a place in the log.
+    pub fn seal(&self, sequence: Sequence) -> String {
+        format!("{}{:08x}", self.0.cursor(Position(sequence.0)), self.check(sequence))
+    }
+
+    /// The place that a text stands for; none if it is not of [`seal`](Self::seal).
+    pub fn open(&self, text: &str) -> Option<Sequence> {
+        let (number, _) = text.split_at_checked(16)?;
+        let sequence = Sequence(self.0.position(number)?.0);
+        (self.seal(sequence) == text).then_some(sequence)
+    }
+
+    fn check(&self, sequence: Sequence) -> u32 {
+        let mixed = Uuid::new_v5(&self.0.key, &sequence.0.to_be_bytes());
+        let [check, _] = halves(mixed.as_u64_pair().1);
+        check
     }
 }
 
@@ -135,6 +167,24 @@ mod tests {
             let [one, other] = pair else { continue };
             let same = one.bytes().zip(other.bytes()).filter(|(one, other)| one == other).count();
             assert!(same < 8, "{one} {other}");
+        }
+    }
+
+    #[test]
+    fn a_place_in_the_log_is_opened_only_by_who_sealed_it() {
+        let [kyoto, nara] = ["kyoto", "nara"].map(|tenant| seal(7, tenant).places());
+        for number in [0, 1, 2, 1_000_000, u64::MAX] {
+            let text = kyoto.seal(Sequence(number));
+            assert_eq!(kyoto.open(&text), Some(Sequence(number)), "{text}");
+            assert_eq!(nara.open(&text), None, "{text}");
+            // One digit off, one too many, one too few.
+            let other = if text.ends_with('0') { '1' } else { '0' };
+            assert_eq!(kyoto.open(&format!("{}{other}", &text[..23])), None, "{text}");
+            assert_eq!(kyoto.open(&format!("{text}0")), None, "{text}");
+            assert_eq!(kyoto.open(&text[..23]), None, "{text}");
+        }
+        for text in ["", "5", "結結結結結結結結", "0123456789abcdef01234567"] {
+            assert_eq!(kyoto.open(text), None, "{text}");
         }
     }
 

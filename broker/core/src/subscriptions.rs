@@ -212,7 +212,7 @@ impl Session {
     }
 }
 
-fn read(record: &Record) -> Result<Subscription, Error> {
+pub(crate) fn read(record: &Record) -> Result<Subscription, Error> {
     Subscription::from_bytes(&record.value)
         .map_err(|error| Error::Internal(format!("subscription {}: {error}", record.key.key)))
 }

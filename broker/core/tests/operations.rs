@@ -6,7 +6,7 @@ mod operations {
 
     use musubi_broker::{
         Broker, BrokerOptions, Caller, Error, Ingest, RecordKey, RecordKind, RecordWrite, Session,
-        WriteRules,
+        StreamOptions, WriteRules,
     };
     use musubi_context::{Contexts, ContextsOptions};
     use musubi_model::{
@@ -32,6 +32,7 @@ mod operations {
             replay: None,
             attempts: BrokerOptions::ATTEMPTS,
             log_kept: 0,
+            streams: StreamOptions::default(),
             rules: WriteRules::default(),
         })
     }

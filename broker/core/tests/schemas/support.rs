@@ -3,7 +3,8 @@
 use std::sync::Arc;
 
 use musubi_broker::{
-    Broker, BrokerOptions, Caller, SchemaMode, SchemaSource, Session, TypeSchema, WriteRules,
+    Broker, BrokerOptions, Caller, SchemaMode, SchemaSource, Session, StreamOptions, TypeSchema,
+    WriteRules,
 };
 use musubi_context::{
     Context, ContextSource, Contexts, ContextsOptions, Form, Representation, expand_fragment,
@@ -42,6 +43,7 @@ pub(crate) fn session() -> Session {
         replay: None,
         attempts: BrokerOptions::ATTEMPTS,
         log_kept: 0,
+        streams: StreamOptions::default(),
         rules: WriteRules::default(),
     });
     broker.session(Caller::Local, Tenant::default())

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 
-use musubi_broker::{Broker, BrokerOptions, Caller, Session, WriteRules};
+use musubi_broker::{Broker, BrokerOptions, Caller, Session, StreamOptions, WriteRules};
 use musubi_context::{Contexts, ContextsOptions};
 use musubi_model::{
     AttributeFragment, AttributeType, Clock, Entity, EntityFragment, EntityId, FragmentValue,
@@ -70,6 +70,7 @@ impl Town {
             replay: None,
             attempts: BrokerOptions::ATTEMPTS,
             log_kept: 0,
+            streams: StreamOptions::default(),
             rules,
         });
         let session = broker.session(Caller::Local, Tenant::default());
