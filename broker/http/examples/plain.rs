@@ -5,7 +5,7 @@
 use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 
-use musubi_broker::{Broker, BrokerOptions, WriteRules};
+use musubi_broker::{Broker, BrokerOptions, StreamOptions, WriteRules};
 use musubi_context::{Contexts, ContextsOptions};
 use musubi_http::{Hosts, HttpOptions, ServeOptions, router, serve};
 use musubi_model::SystemClock;
@@ -37,6 +37,7 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
         replay: None,
         attempts: BrokerOptions::ATTEMPTS,
         log_kept: BrokerOptions::LOG_KEPT,
+        streams: StreamOptions::default(),
         rules: WriteRules::default(),
     });
     let options = HttpOptions { hosts: Hosts::LoopbackAnd(Vec::new()), ..HttpOptions::default() };

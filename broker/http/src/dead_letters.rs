@@ -5,7 +5,8 @@ use axum::extract::FromRequestParts;
 use axum::response::IntoResponse;
 use http::StatusCode;
 use http::request::Parts;
-use musubi_broker::DeadLetter;
+use musubi_broker::{DeadLetter, LetterFilter};
+use musubi_model::Timestamp;
 use serde_json::{Value, json};
 
 use crate::app::App;
@@ -19,36 +20,69 @@ use crate::subscriptions::NoParameters;
 /// Which letters are wanted.
 #[derive(Debug)]
 pub(crate) struct Slice {
+    filter: LetterFilter,
     after: String,
     limit: usize,
+}
+
+impl Slice {
+    fn read(parameters: &Parameters, app: &App) -> Result<Self, Error> {
+        let limit = parameters.number("limit")?.unwrap_or(app.limits.page_default);
+        if limit > app.limits.page_max {
+            return Err(Error::TooManyResults(app.limits.page_max));
+        }
+        if limit == 0 {
+            return Err(Error::BadRequestData("limit is 1 or more".to_owned()));
+        }
+        let after = parameters.get("after").unwrap_or_default().to_owned();
+        Ok(Self { filter: filter(parameters)?, after, limit })
+    }
+}
+
+/// What the parameters say of the letters that are meant.
+fn filter(parameters: &Parameters) -> Result<LetterFilter, Error> {
+    let text = |name| parameters.get(name).map(str::to_owned);
+    let before = parameters.get("before").map(str::parse::<Timestamp>).transpose();
+    let before = before.map_err(|error| Error::BadRequestData(format!("before: {error}")))?;
+    Ok(LetterFilter { subscription: text("subscription"), adapter: text("adapter"), before })
 }
 
 impl FromRequestParts<App> for Slice {
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, Problem> {
-        let parameters = Parameters::parse(parts.uri.query(), &["after", "limit"])?;
-        let limit = parameters.number("limit")?.unwrap_or(app.limits.page_default);
-        if limit > app.limits.page_max {
-            return Err(Error::TooManyResults(app.limits.page_max).into());
-        }
-        if limit == 0 {
-            return Err(Error::BadRequestData("limit is 1 or more".to_owned()).into());
-        }
+        let known = ["subscription", "adapter", "before", "after", "limit", "local"];
+        let parameters = Parameters::parse(parts.uri.query(), &known)?;
+        parameters.flag("local")?;
+        Ok(Self::read(&parameters, app)?)
+    }
+}
+
+/// Which letters are to go.
+#[derive(Debug)]
+pub(crate) struct Doomed {
+    filter: LetterFilter,
+    after: String,
+}
+
+impl FromRequestParts<App> for Doomed {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, _: &App) -> Result<Self, Problem> {
+        let known = ["subscription", "adapter", "before", "after", "local"];
+        let parameters = Parameters::parse(parts.uri.query(), &known)?;
+        parameters.flag("local")?;
         let after = parameters.get("after").unwrap_or_default().to_owned();
-        Ok(Self { after, limit })
+        Ok(Self { filter: filter(&parameters)?, after })
     }
 }
 
 /// Answers with letters in the order of their ids, and with the `after` of the next request, if
-/// there are more.
+/// there may be more.
 pub(crate) async fn list(session: Session, slice: Slice) -> Result<impl IntoResponse, Problem> {
-    let mut letters = session.dead_letters(&slice.after, slice.limit.saturating_add(1)).await?;
-    let more = letters.len() > slice.limit;
-    letters.truncate(slice.limit);
-    let next = letters.last().filter(|_| more).map(|letter| letter.id.clone());
-    let shown: Vec<Value> = letters.into_iter().map(shown).collect();
-    Ok(Json(json!({ "deadLetters": shown, "next": next })))
+    let page = session.dead_letters(&slice.filter, &slice.after, slice.limit).await?;
+    let shown: Vec<Value> = page.letters.into_iter().map(shown).collect();
+    Ok(Json(json!({ "deadLetters": shown, "next": page.next })))
 }
 
 /// Answers with one letter.
@@ -80,17 +114,38 @@ pub(crate) async fn delete(
     Ok(StatusCode::NO_CONTENT)
 }
 
-/// Throws all letters away and answers with how many those were.
-pub(crate) async fn purge(session: Session, _: NoParameters) -> Result<impl IntoResponse, Problem> {
-    let purged = session.purge_dead_letters().await?;
-    Ok(Json(json!({ "purged": purged })))
+/// Sends many letters on their way once more, and answers with what became of them.
+pub(crate) async fn replay_many(
+    session: Session,
+    slice: Slice,
+) -> Result<impl IntoResponse, Problem> {
+    let done = session.replay_dead_letters(&slice.filter, &slice.after, slice.limit).await?;
+    let failed: Vec<Value> =
+        done.failed.iter().map(|(id, reason)| json!({ "id": id, "reason": reason })).collect();
+    Ok(Json(json!({
+        "replayed": done.replayed,
+        "failed": failed,
+        "left": done.left,
+        "next": done.next,
+    })))
 }
 
-/// A letter with its id; a payload of bytes is shown as the text that it is, if it is one.
+/// Throws letters away and answers with how many those were.
+pub(crate) async fn purge(session: Session, doomed: Doomed) -> Result<impl IntoResponse, Problem> {
+    let done = session.purge_dead_letters(&doomed.filter, &doomed.after).await?;
+    Ok(Json(json!({ "purged": done.purged, "next": done.next })))
+}
+
+/// A letter with its id; a moment that is a number is shown as a time, and a payload of bytes as
+/// the text that it is, if it is one.
 fn shown(letter: DeadLetter) -> Value {
     let mut content = letter.content;
     if let Value::Object(members) = &mut content {
         members.insert("id".to_owned(), letter.id.into());
+        if let Some(micros) = members.get("at").and_then(Value::as_i64) {
+            let at = Timestamp::from_micros(micros).to_string();
+            members.insert("at".to_owned(), at.into());
+        }
         let text = members.get("payload").and_then(as_text);
         if let Some(text) = text {
             members.insert("payload".to_owned(), text.into());

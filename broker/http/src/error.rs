@@ -3,6 +3,7 @@
 use musubi_context::{ContextError, InvalidBody};
 use musubi_model::{InvalidEntityId, InvalidName, InvalidTenant, JsonError};
 use musubi_query::InvalidQuery;
+use musubi_view::ViewError;
 
 use crate::options::AdapterError;
 
@@ -64,6 +65,19 @@ impl From<InvalidBody> for Error {
 impl From<InvalidQuery> for Error {
     fn from(error: InvalidQuery) -> Self {
         Self::BadRequestData(error.to_string())
+    }
+}
+
+impl From<ViewError> for Error {
+    fn from(error: ViewError) -> Self {
+        match error {
+            ViewError::BadRequest(reason) => Self::BadRequestData(reason),
+            ViewError::InvalidRequest(reason) => Self::InvalidRequest(reason),
+            ViewError::TooComplex(reason) => Self::TooComplex(reason),
+            ViewError::Internal(reason) => {
+                Self::Broker(musubi_broker::Error::Internal(reason.to_owned()))
+            }
+        }
     }
 }
 

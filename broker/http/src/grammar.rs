@@ -3,10 +3,10 @@
 
 use http::HeaderMap;
 use musubi_context::Context;
+use musubi_view::Projection;
 
 use crate::request::accept;
 use crate::request::link;
-use crate::view::projection::Projection;
 
 /// The address of the context that the `Link` headers of a request name; none if they name none
 /// (CIM 009, clause 6.3.5).

@@ -35,7 +35,9 @@ mod schemas;
 mod server;
 mod session;
 mod source_identity;
+mod streams;
 mod subscriptions;
+mod trace;
 mod types;
 mod view;
 

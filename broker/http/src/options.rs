@@ -66,6 +66,10 @@ pub struct Limits {
     pub answer: usize,
     /// The most linked entities that one answer may need.
     pub linked: usize,
+    /// After so long without anything to tell, a stream says that it is still there. Well below
+    /// [`ServeOptions::header_time`](crate::ServeOptions::header_time), after which a connection
+    /// counts as idle.
+    pub heartbeat: Duration,
 }
 
 impl Default for Limits {
@@ -79,6 +83,7 @@ impl Default for Limits {
             page_max: 1000,
             answer: 16 * 1024 * 1024,
             linked: 1000,
+            heartbeat: Duration::from_secs(15),
         }
     }
 }

@@ -168,6 +168,9 @@ fn broker_kind(error: &musubi_broker::Error) -> Kind {
         Broker::Contended(_) => {
             (StatusCode::SERVICE_UNAVAILABLE, "InternalError", "Changed by others meanwhile")
         }
+        Broker::Exhausted(_) => {
+            (StatusCode::SERVICE_UNAVAILABLE, "InternalError", "Too many at once")
+        }
         Broker::NotReplayed(_) => (StatusCode::CONFLICT, "Conflict", "Refused again"),
         Broker::Store(StoreError::Unavailable { .. }) => {
             (StatusCode::SERVICE_UNAVAILABLE, "InternalError", "The store is not available now")

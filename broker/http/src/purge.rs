@@ -9,6 +9,7 @@ use musubi_broker::{Members, Purge};
 use musubi_context::Context;
 use musubi_model::NGSI_LD;
 use musubi_query::Filter;
+use musubi_view::{MAX_NAMES, too_many_names};
 
 use crate::app::App;
 use crate::batch::{self, Success};
@@ -17,7 +18,7 @@ use crate::problem::Problem;
 use crate::request::criteria::{self, Criteria};
 use crate::request::expanded::attribute;
 use crate::request::link;
-use crate::request::names::{self, MAX_NAMES, too_many_names};
+use crate::request::names;
 use crate::request::parameters::Parameters;
 use crate::session::Session;
 
@@ -72,7 +73,7 @@ pub(crate) async fn purge(session: Session, request: PurgeRequest) -> Result<Res
 /// and not be dropped.
 fn members(parameter: &str, list: &str, context: &Context) -> Result<Members, Error> {
     if list.split(',').count() > MAX_NAMES {
-        return Err(too_many_names(parameter));
+        return Err(too_many_names(parameter).into());
     }
     let mut members = Members::default();
     for term in list.split(',').map(str::trim) {

@@ -19,7 +19,7 @@ use crate::server::gate::GateLayer;
 use crate::{
     adapters, attribute, attribute_types, attributes, batch, contexts, dead_letters, docs,
     entities, entity, entity_query, health, jsonld_contexts, ledger, openapi, page, purge, schemas,
-    source_identity, subscriptions, types,
+    source_identity, streams, subscriptions, trace, types,
 };
 
 /// The router that serves a broker.
@@ -156,12 +156,16 @@ impl Table {
                 get(dead_letters::retrieve).delete(dead_letters::delete),
             )
             .at("/musubi/v1/dead-letters/{id}/replay", post(dead_letters::replay))
+            .at("/musubi/v1/dead-letters/replay", post(dead_letters::replay_many))
             .at("/musubi/v1/schemas", get(schemas::list))
             .at(
                 "/musubi/v1/schemas/{type}",
                 get(schemas::retrieve).put(schemas::put).delete(schemas::delete),
             )
+            .at("/musubi/v1/streams/{id}", get(streams::follow))
+            .at("/musubi/v1/subscriptions", get(ledger::list))
             .at("/musubi/v1/subscriptions/{id}/ledger", get(ledger::show))
+            .at("/musubi/v1/subscriptions/{id}/trace", get(trace::show))
     }
 
     fn at(mut self, path: &'static str, methods: MethodRouter<App>) -> Self {
@@ -213,6 +217,7 @@ fn cors(origins: &[String]) -> CorsLayer {
             header::IF_MATCH,
             header::IF_NONE_MATCH,
             header::LINK,
+            streams::LAST_EVENT_ID,
             IF_NEWER,
             PREFER,
             tenant.clone(),

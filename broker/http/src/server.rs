@@ -3,6 +3,7 @@
 pub(crate) mod gate;
 pub(crate) mod patience;
 pub(crate) mod request_line;
+pub(crate) mod stay;
 
 use std::io;
 use std::pin::pin;
@@ -19,6 +20,7 @@ use tokio::task::JoinSet;
 use tower::Service;
 
 use crate::server::patience::{Activity, Patience};
+use crate::server::stay::{Stay, Then};
 
 /// How connections are treated.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -81,11 +83,8 @@ pub async fn serve(
             () = &mut shutdown => break,
             (slot, accepted) = accepted => match accepted {
                 Ok((stream, _)) => {
-                    let connection = connection(stream, router.clone(), options, stopping.clone());
-                    connections.spawn(async move {
-                        connection.await;
-                        drop(slot);
-                    });
+                    let stopping = (stopping.clone(), slot);
+                    connections.spawn(connection(stream, router.clone(), options, stopping));
                 }
                 Err(error) => {
                     tracing::warn!("a connection cannot be accepted: {error}");
@@ -104,12 +103,13 @@ pub async fn serve(
     Ok(())
 }
 
-/// Serves one connection until it ends, or has finished its request after the shutdown began.
-async fn connection(
+/// Serves one connection until it ends, or has finished its request after the shutdown began. The
+/// slot is taken until then.
+async fn connection<S>(
     stream: TcpStream,
     router: Router,
     options: ServeOptions,
-    mut stopping: watch::Receiver<()>,
+    (mut stopping, _slot): (watch::Receiver<()>, S),
 ) {
     // Answers are one piece; to hold them back for more would only cost time.
     if let Err(error) = stream.set_nodelay(true) {
@@ -117,8 +117,12 @@ async fn connection(
     }
     let activity = Activity::new();
     let stream = TokioIo::new(Patience::new(stream, options.write_time, activity.clone()));
-    let service = service_fn(|request| {
+    let (then, stop) = (Then::default(), stopping.clone());
+    let service = service_fn(|mut request| {
         activity.asked();
+        if Stay::is_for(request.uri()) {
+            request.extensions_mut().insert(Stay::new(stop.clone(), then.clone()));
+        }
         // A router is always ready.
         let answer = router.clone().call(request);
         let activity = &activity;
@@ -131,7 +135,7 @@ async fn connection(
     let mut builder = http1::Builder::new();
     // The time for the head is kept here, and not by a timer for each request.
     builder.header_read_timeout(None).max_buf_size(options.header_bytes.max(8192));
-    let mut connection = pin!(builder.serve_connection(stream, service));
+    let mut connection = pin!(builder.serve_connection(stream, service).with_upgrades());
     let ended = tokio::select! {
         biased;
         ended = connection.as_mut() => ended,
@@ -146,5 +150,7 @@ async fn connection(
     };
     if let Err(error) = ended {
         tracing::debug!("a connection ended early: {error}");
+    } else if let Some(work) = then.take() {
+        work.await;
     }
 }

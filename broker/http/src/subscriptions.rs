@@ -8,6 +8,8 @@ use musubi_broker::Listed;
 use musubi_context::Context;
 use musubi_model::Timestamp;
 use musubi_notify::{SubscriptionId, SubscriptionView};
+use musubi_view::Version;
+use musubi_view::separate;
 
 use crate::app::App;
 use crate::error::Error;
@@ -18,9 +20,9 @@ use crate::request::paging::{self, List, Paging};
 use crate::request::parameters::Parameters;
 use crate::request::path::{NamePath, location};
 use crate::request::payload::Payload;
+use crate::request::prefer::{self, Preferences};
 use crate::session::Session;
 use crate::view::respond;
-use crate::view::shape::separate;
 
 /// `/subscriptions/{id}`.
 #[derive(Debug)]
@@ -80,6 +82,8 @@ pub(crate) struct Showing {
     context: Context,
     system_attributes: bool,
     counted: bool,
+    /// The version of the specification that is asked for. All know subscriptions as they are.
+    version: Option<Version>,
 }
 
 impl Showing {
@@ -91,6 +95,7 @@ impl Showing {
             context: link::context(app, &parts.headers).await?,
             system_attributes: parameters.flag("sysAttrs")? || options.contains(&"sysAttrs"),
             counted: options.contains(&"count"),
+            version: Preferences::of(&parts.headers).version,
         })
     }
 
@@ -102,7 +107,10 @@ impl Showing {
         listed.subscription.render(out, &self.context, &listed.delivery, now, view);
     }
 
-    fn respond(&self, body: Vec<u8>, headers: HeaderMap) -> Response {
+    fn respond(&self, body: Vec<u8>, mut headers: HeaderMap) -> Response {
+        if let Some(applied) = self.version.and_then(prefer::applied) {
+            headers.insert(prefer::APPLIED, applied);
+        }
         let link = (self.media == Media::Json).then_some(&self.context);
         respond(body, self.media, link, headers)
     }

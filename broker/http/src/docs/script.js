@@ -103,15 +103,36 @@
     out.hidden = false;
     out.textContent = "…";
     try {
+      operation.stop?.();
       const answer = await fetch(url, { method, headers, body, redirect: "error", cache: "no-store" });
+      const head = [...answer.headers].map(([name, value]) => name + ": " + value).join("\n");
+      const show = (text) => { out.textContent = answer.status + " " + answer.statusText + "\n" + head + "\n\n" + text; };
+      if ((answer.headers.get("content-type") || "").startsWith("text/event-stream")) {
+        await follow(operation, answer, show);
+        return;
+      }
       const text = await answer.text();
       let shown = text;
       try { shown = pretty(JSON.parse(text)); } catch { /* It is no JSON. */ }
-      const head = [...answer.headers].map(([name, value]) => name + ": " + value).join("\n");
-      out.textContent = answer.status + " " + answer.statusText + "\n" + head + "\n\n" + shown;
+      show(shown);
     } catch (error) {
       out.textContent = "No answer came: " + error.message;
     }
+  }
+
+  /** Shows an answer that goes on, as it comes, until it is asked for anew or there is much of it. */
+  async function follow(operation, answer, show) {
+    const reader = answer.body.pipeThrough(new TextDecoderStream()).getReader();
+    operation.stop = () => reader.cancel();
+    let text = "";
+    show(text);
+    while (text.length < 100000) {
+      const { done, value } = await reader.read();
+      if (done) return;
+      text += value;
+      show(text);
+    }
+    await reader.cancel();
   }
 
   function bodyPart(operation, description) {

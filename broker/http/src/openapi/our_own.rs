@@ -42,12 +42,20 @@ fn letters() -> Vec<Path> {
         Path::of_tenant(ADAPTERS, "/musubi/v1/dead-letters", &[])
             .with(
                 get("listDeadLetters", "List the dead letters")
-                    .query(&["after", "limit"])
+                    .about(
+                        "A page may hold fewer than limit although there are more, where many others \
+                         lie between: next says so.",
+                    )
+                    .query(&["subscription", "adapter", "before", "after", "limit", "local"])
                     .shows_json("DeadLetters", &["Letters"]),
             )
             .with(
-                delete("purgeDeadLetters", "Throw all dead letters away")
-                    .query(LOCAL)
+                delete("purgeDeadLetters", "Throw dead letters away")
+                    .about(
+                        "All of them, or those that are meant. At most 100,000 are looked at: next \
+                         says where to go on.",
+                    )
+                    .query(&["subscription", "adapter", "before", "after", "local"])
                     .shows_json("Purged", &["ThrownAway"])
                     .may_fail(&[404, 507]),
             ),
@@ -63,6 +71,17 @@ fn letters() -> Vec<Path> {
                     .does()
                     .may_fail(&[404, 507]),
             ),
+        Path::of_tenant(ADAPTERS, "/musubi/v1/dead-letters/replay", &[]).with(
+            post("replayDeadLetters", "Send dead letters on their way once more")
+                .about(
+                    "In the order of the changes that they tell of, at most limit of them, and for \
+                     about 15 seconds at most. One that is refused again stays, and the next one is \
+                     tried.",
+                )
+                .query(&["subscription", "adapter", "before", "after", "limit", "local"])
+                .shows_json("Replayed", &["SentAgain"])
+                .may_fail(&[404, 422, 507]),
+        ),
         Path::of_tenant(ADAPTERS, "/musubi/v1/dead-letters/{id}/replay", LETTER).with(
             post("replayDeadLetter", "Send a dead letter on its way once more")
                 .query(LOCAL)

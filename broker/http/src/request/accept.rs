@@ -1,43 +1,15 @@
 //! Which representation a client wants (CIM 009, clause 6.3.4).
 
-use http::{HeaderMap, HeaderValue, header};
+use http::{HeaderMap, header};
+pub(crate) use musubi_view::Media;
+use musubi_view::thousandths;
 
 use crate::error::Error;
-
-/// A media type that answers come in. Declared in the order of preference of the clause.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Media {
-    Json,
-    LdJson,
-    GeoJson,
-}
 
 /// What is on offer almost everywhere.
 pub(crate) const LINKED: &[Media] = &[Media::Json, Media::LdJson];
 /// What is on offer for entities.
 pub(crate) const ENTITIES: &[Media] = &[Media::Json, Media::LdJson, Media::GeoJson];
-
-impl Media {
-    pub(crate) fn name(self) -> &'static str {
-        match self {
-            Self::Json => "application/json",
-            Self::LdJson => "application/ld+json",
-            Self::GeoJson => "application/geo+json",
-        }
-    }
-
-    pub(crate) fn header(self) -> HeaderValue {
-        HeaderValue::from_static(self.name())
-    }
-
-    fn subtype(self) -> &'static str {
-        match self {
-            Self::Json => "json",
-            Self::LdJson => "ld+json",
-            Self::GeoJson => "geo+json",
-        }
-    }
-}
 
 /// The one of `offered` that the client prefers; among equals, the first.
 pub(crate) fn negotiate(headers: &HeaderMap, offered: &[Media]) -> Result<Media, Error> {
@@ -104,18 +76,6 @@ fn parse_range(range: &str) -> Result<(&str, &str, u32), Error> {
     Ok((kind, subtype, weight))
 }
 
-/// `0.25` is 250.
-pub(crate) fn thousandths(text: &str) -> Option<u32> {
-    let (whole, fraction) = text.split_once('.').unwrap_or((text, ""));
-    let digits = fraction.len() <= 3 && fraction.bytes().all(|byte| byte.is_ascii_digit());
-    let fraction: u32 = if digits { format!("{fraction:0<3}").parse().ok()? } else { return None };
-    match (whole, fraction) {
-        ("0", _) => Some(fraction),
-        ("1", 0) => Some(1000),
-        _ => None,
-    }
-}
-
 /// The weight that the most specific range gives to a media type; 0 if no range covers it.
 fn weight(ranges: &[(&str, &str, u32)], media: Media) -> u32 {
     let specificity = |kind: &str, subtype: &str| match (kind, subtype) {
@@ -137,6 +97,8 @@ fn weight(ranges: &[(&str, &str, u32)], media: Media) -> u32 {
 
 #[cfg(test)]
 mod tests {
+    use http::HeaderValue;
+
     use super::*;
 
     fn check(accept: &[&str], offered: &[Media], expected: Option<Media>) {

@@ -3,6 +3,7 @@
 use musubi_context::Context;
 use musubi_model::{AttrName, InvalidName, TypeName};
 use musubi_query::Terms;
+use musubi_view::{MAX_NAMES, too_many_names};
 
 use crate::error::Error;
 
@@ -24,10 +25,6 @@ impl Terms for Names<'_> {
     }
 }
 
-/// The most names that a list such as `attrs`, `pick` or `datasetId` may have. Each attribute of
-/// each entity that is shown is compared with all of them.
-pub(crate) const MAX_NAMES: usize = 500;
-
 /// The attributes of a comma-separated list of terms, the value of a parameter such as `attrs`.
 pub(crate) fn attributes(
     parameter: &str,
@@ -35,7 +32,7 @@ pub(crate) fn attributes(
     context: &Context,
 ) -> Result<Vec<AttrName>, Error> {
     if list.split(',').count() > MAX_NAMES {
-        return Err(too_many_names(parameter));
+        return Err(too_many_names(parameter).into());
     }
     let name = |term: &str| match term.trim() {
         // Clause 6.5.3.1: what every entity may have is not listed.
@@ -48,8 +45,4 @@ pub(crate) fn attributes(
             .map_err(|error| Error::BadRequestData(format!("{parameter}: {error}"))),
     };
     list.split(',').map(name).collect()
-}
-
-pub(crate) fn too_many_names(parameter: &str) -> Error {
-    Error::BadRequestData(format!("{parameter}: at most {MAX_NAMES} names are accepted"))
 }

@@ -1,16 +1,13 @@
 //! The `Prefer` header (RFC 7240; CIM 009, clauses 4.3.6.8 and 6.3.6).
 
 use http::{HeaderMap, HeaderName, HeaderValue};
+use musubi_view::Version;
 
 /// The header that says what a client prefers.
 pub(crate) const PREFER: HeaderName = HeaderName::from_static("prefer");
 
 /// The header that says which preferences were followed.
 pub(crate) const APPLIED: HeaderName = HeaderName::from_static("preference-applied");
-
-/// A version of the specification, of the 1.x that there are.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) struct Version(u16);
 
 /// What a client prefers. What is unknown or malformed is ignored, as RFC 7240 says.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -21,34 +18,10 @@ pub(crate) struct Preferences {
     pub(crate) version: Option<Version>,
 }
 
-impl Version {
-    /// What answers conform to by themselves.
-    pub(crate) const NATIVE: Self = Self(9);
-
-    /// The version 1.`minor`.
-    pub(crate) const fn one_dot(minor: u16) -> Self {
-        Self(minor)
-    }
-
-    /// The version that an answer conforms to for whoever asks for this one, as the value of
-    /// `Preference-Applied`.
-    pub(crate) fn applied(self) -> Option<HeaderValue> {
-        HeaderValue::try_from(format!("ngsi-ld=1.{}", self.0)).ok()
-    }
-
-    /// Reads `1.5`. Later versions than the native one are answered in that.
-    fn parse(text: &str) -> Option<Self> {
-        let is_number = |part: &str| part.bytes().all(|byte| byte.is_ascii_digit());
-        let (major, minor) = text.split_once('.')?;
-        if !is_number(major) || !is_number(minor) {
-            return None;
-        }
-        match (major.parse::<u16>().ok()?, minor.parse::<u16>().ok()?) {
-            (0, _) => None,
-            (1, minor) => Some(Self(minor).min(Self::NATIVE)),
-            (_, _) => Some(Self::NATIVE),
-        }
-    }
+/// The version that an answer conforms to for whoever asks for this one, as the value of
+/// `Preference-Applied`.
+pub(crate) fn applied(version: Version) -> Option<HeaderValue> {
+    HeaderValue::try_from(format!("ngsi-ld={version}")).ok()
 }
 
 impl Preferences {

@@ -148,7 +148,11 @@ fn check_name(app: &App, request: &Request) -> Result<(), Error> {
 /// Refuses a change that a web page of another origin asks for. The browser keeps the answer from
 /// that page, but for some media types it does send the request. Nobody but browsers names an
 /// origin.
-fn check_origin(named: &[String], origins: &[String], headers: &HeaderMap) -> Result<(), Error> {
+pub(crate) fn check_origin(
+    named: &[String],
+    origins: &[String],
+    headers: &HeaderMap,
+) -> Result<(), Error> {
     for value in headers.get_all(header::ORIGIN) {
         let origin = value.to_str().unwrap_or_default();
         let host = origin.split_once("://").map_or(origin, |(_, host)| host);

@@ -47,11 +47,15 @@ const ROUTES: &[(Method, &str, bool)] = &[
     (Method::GET, "/musubi/v1/dead-letters/a", false),
     (Method::DELETE, "/musubi/v1/dead-letters/a", false),
     (Method::POST, "/musubi/v1/dead-letters/a/replay", false),
+    (Method::POST, "/musubi/v1/dead-letters/replay", false),
+    (Method::GET, "/musubi/v1/subscriptions", false),
     (Method::GET, "/musubi/v1/schemas", false),
     (Method::GET, "/musubi/v1/schemas/T", false),
     (Method::PUT, "/musubi/v1/schemas/T", true),
     (Method::DELETE, "/musubi/v1/schemas/T", false),
+    (Method::GET, "/musubi/v1/streams/urn:a:1", false),
     (Method::GET, "/musubi/v1/subscriptions/urn:a:1/ledger", false),
+    (Method::GET, "/musubi/v1/subscriptions/urn:a:1/trace", false),
 ];
 
 fn with_bodies() -> impl Iterator<Item = (&'static Method, &'static str)> {
@@ -126,7 +130,11 @@ async fn a_tenant_that_does_not_exist_is_not_found_by_reads() {
         let told_to_all = told_to_all.iter().any(|part| path.contains(part));
         let reads = *method == Method::GET && !told_to_all;
         if reads {
-            let query = if path.ends_with("/entities") { "?type=T" } else { "" };
+            let query = match path {
+                path if path.ends_with("/entities") => "?type=T",
+                path if path.ends_with("/trace") => "?change=urn:a:1",
+                _ => "",
+            };
             let tenant = [("ngsild-tenant", "nobody")];
             let answer = api.get_with(&format!("{path}{query}"), &tenant).await;
             answer.is_problem(404, "NonexistentTenant");

@@ -7,6 +7,8 @@ mod batch;
 #[cfg(test)]
 mod coverage;
 #[cfg(test)]
+mod dead_letters;
+#[cfg(test)]
 mod discovery;
 #[cfg(test)]
 mod entities;
@@ -14,6 +16,8 @@ mod entities;
 mod entity_query;
 #[cfg(test)]
 mod hostile;
+#[cfg(test)]
+mod interaction_table;
 #[cfg(test)]
 mod jsonld_contexts;
 #[cfg(test)]
@@ -41,8 +45,12 @@ mod socket;
 #[cfg(test)]
 mod source_identity;
 #[cfg(test)]
+mod streams;
+#[cfg(test)]
 mod subscriptions;
 #[cfg(test)]
 mod support;
+#[cfg(test)]
+mod trace;
 #[cfg(test)]
 mod transient;

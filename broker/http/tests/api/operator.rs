@@ -1,21 +1,16 @@
-//! What is ours: health, metrics, the page, dead letters, adapters, the host check.
+//! What is ours: health, metrics, the page, adapters, the host check.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 
 use bytes::Bytes;
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
 use http::Method;
-use musubi_broker::{DeadLetter, Replay};
 use musubi_http::{AdapterError, Adapters, Hosts, HttpOptions};
-use musubi_model::{Tenant, Timestamp};
-use musubi_store::{Expect, Group, RecordKey, RecordKind, RecordWrite};
+use musubi_model::Tenant;
 use serde_json::{Value, json};
 
 use crate::support::{Api, ENTITIES, request};
-
-const LETTERS: &str = "/musubi/v1/dead-letters";
 
 #[tokio::test]
 async fn health_says_whether_requests_can_be_served() {
@@ -54,77 +49,6 @@ async fn the_page_is_html() {
     let answer = api.get("/").await;
     assert_eq!(answer.header("content-type"), "text/html; charset=utf-8");
     assert_eq!(answer.body, "<h1>結び</h1>");
-}
-
-/// Accepts letters once it is told to.
-#[derive(Debug, Default)]
-struct Receiver(AtomicBool);
-
-impl Replay for Receiver {
-    fn replay<'a>(
-        &'a self,
-        _: &'a Tenant,
-        letter: &'a DeadLetter,
-    ) -> BoxFuture<'a, Result<(), String>> {
-        assert_eq!(letter.content["reason"], "no such device");
-        let accepts = self.0.load(Ordering::Relaxed);
-        async move { if accepts { Ok(()) } else { Err("still down".to_owned()) } }.boxed()
-    }
-}
-
-async fn put_letters(api: &Api, count: u32) {
-    let letter = |number: u32| {
-        let key = RecordKey {
-            kind: RecordKind::DeadLetter,
-            tenant: Tenant::default(),
-            key: format!("letter-{number}"),
-        };
-        let value = json!({ "adapter": "mqtt", "reason": "no such device", "payload": [123, 125] });
-        let value = Some(Arc::from(value.to_string().as_bytes()));
-        RecordWrite { key, expect: Expect::Absent, value }
-    };
-    let group = Group {
-        time: Timestamp::from_seconds(1),
-        records: (0..count).map(letter).collect(),
-        ..Group::default()
-    };
-    api.store.commit(vec![group]).await.unwrap();
-}
-
-#[tokio::test]
-async fn dead_letters_are_listed_replayed_and_thrown_away() {
-    let receiver = Arc::new(Receiver::default());
-    let api = Api::with(HttpOptions::default(), Some(receiver.clone()));
-    put_letters(&api, 5).await;
-    let page = api.get(&format!("{LETTERS}?limit=2")).await.value();
-    assert_eq!(page["deadLetters"][1]["id"], "letter-1");
-    assert_eq!(page["deadLetters"][1]["payload"], "{}");
-    assert_eq!(page["next"], "letter-1");
-    let page = api.get(&format!("{LETTERS}?limit=3&after=letter-1")).await.value();
-    assert_eq!(page["deadLetters"][0]["id"], "letter-2");
-    assert_eq!(page["next"], Value::Null);
-    let path = format!("{LETTERS}/letter-0");
-    assert_eq!(api.get(&path).await.value()["reason"], "no such device");
-    let replay = format!("{path}/replay");
-    let send = async || api.send(request(Method::POST, &replay, &[], String::new())).await;
-    send().await.is_problem(409, "Conflict");
-    assert_eq!(api.get(&path).await.status, 200, "a letter that is refused again stays");
-    receiver.0.store(true, Ordering::Relaxed);
-    assert_eq!(send().await.status, 204);
-    send().await.is_problem(404, "ResourceNotFound");
-    assert_eq!(api.delete(&format!("{LETTERS}/letter-1")).await.status, 204);
-    api.delete(&format!("{LETTERS}/letter-1")).await.is_problem(404, "ResourceNotFound");
-    assert_eq!(api.delete(LETTERS).await.value(), json!({ "purged": 3 }));
-    assert_eq!(api.get(LETTERS).await.value()["deadLetters"], json!([]));
-}
-
-#[tokio::test]
-async fn without_a_way_to_replay_it_is_refused() {
-    let api = Api::new();
-    put_letters(&api, 1).await;
-    let path = format!("{LETTERS}/letter-0/replay");
-    let answer = api.send(request(Method::POST, &path, &[], String::new())).await;
-    answer.is_problem(422, "OperationNotSupported");
 }
 
 #[derive(Debug)]

@@ -27,7 +27,7 @@ async fn a_subscription_lives_from_creation_to_deletion() {
     assert_eq!((&shown["type"], &shown["status"]), (&json!("Subscription"), &json!("active")));
     assert_eq!(api.patch(&path, &json!({ "isActive": false })).await.status, 204);
     assert_eq!(api.get(&path).await.value()["status"], "paused");
-    let answer = api.patch(&path, &json!({ "nothing": 1 })).await;
+    let answer = api.patch(&path, &json!({ "isactive": true })).await;
     answer.is_problem(400, "BadRequestData");
     let answer = api.delete(&path).await;
     assert_eq!((answer.status, answer.body.as_str()), (204, ""));
@@ -101,4 +101,59 @@ async fn subscriptions_of_another_tenant_are_not_seen() {
     assert_eq!(api.get(PATH).await.body, "[]");
     let answer = api.get_with(PATH, &headers[1..]).await;
     assert_eq!(answer.value().as_array().unwrap().len(), 1);
+}
+
+#[tokio::test]
+async fn what_is_not_supported_is_told_from_what_is_wrong() {
+    let api = Api::new();
+    let mut body = subscription(1);
+    body["csf"] = json!("a==1");
+    api.post(PATH, &body).await.is_problem(422, "OperationNotSupported");
+    body["csf"] = json!("((");
+    api.post(PATH, &body).await.is_problem(400, "BadRequestData");
+    body["csf"] = Value::Null;
+    api.post(PATH, &body).await.is_problem(400, "BadRequestData");
+}
+
+#[tokio::test]
+async fn every_version_knows_subscriptions_as_they_are() {
+    let api = Api::new();
+    assert_eq!(api.post(PATH, &subscription(1)).await.status, 201);
+    let path = format!("{PATH}/urn:ngsi-ld:Subscription:1");
+    let plain = api.get(&path).await;
+    assert_eq!(plain.header("preference-applied"), "");
+    let earlier = api.get_with(&path, &[("prefer", "NGSI-LD=\"1.0\"")]).await;
+    assert_eq!((earlier.status, &earlier.body), (200, &plain.body));
+    assert_eq!(earlier.header("preference-applied"), "ngsi-ld=1.0");
+    let all = api.get_with(PATH, &[("prefer", "ngsi-ld=1.4")]).await;
+    assert_eq!(all.header("preference-applied"), "ngsi-ld=1.4");
+}
+
+#[tokio::test]
+async fn an_unknown_member_is_ignored_and_a_slip_is_not() {
+    let api = Api::new();
+    let mut body = subscription(1);
+    body["colour"] = json!("blue");
+    assert_eq!(api.post(PATH, &body).await.status, 201);
+    let shown = api.get(&format!("{PATH}/urn:ngsi-ld:Subscription:1")).await;
+    assert!(!shown.body.contains("colour"), "{}", shown.body);
+    let mut body = subscription(2);
+    body["watchedAtributes"] = json!(["name"]);
+    let answer = api.post(PATH, &body).await;
+    answer.is_problem(400, "BadRequestData");
+    assert!(answer.body.contains("watchedAttributes"), "{}", answer.body);
+}
+
+#[tokio::test]
+async fn a_secret_is_not_shown_again() {
+    let api = Api::new();
+    let mut body = subscription(1);
+    let secret = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw";
+    body["notification"]["endpoint"]["notifierInfo"] =
+        json!([{ "key": "Webhook-Secret", "value": secret }]);
+    assert_eq!(api.post(PATH, &body).await.status, 201);
+    for path in [format!("{PATH}/urn:ngsi-ld:Subscription:1?sysAttrs=true"), PATH.to_owned()] {
+        let shown = api.get(&path).await;
+        assert!(shown.body.contains("whsec_…") && !shown.body.contains("MfKQ"), "{}", shown.body);
+    }
 }

@@ -5,12 +5,13 @@ use std::sync::atomic::{AtomicI64, Ordering};
 
 use axum::Router;
 use axum::body::{self, Body};
+use futures_util::StreamExt;
 use http::{HeaderMap, Method, Request};
-use musubi_broker::{Broker, BrokerOptions, Replay, WriteRules};
+use musubi_broker::{Broker, BrokerOptions, Replay, StreamOptions, WriteRules};
 use musubi_context::{Contexts, ContextsOptions};
 use musubi_http::{HttpOptions, router};
 use musubi_model::{Clock, Timestamp};
-use musubi_notify::{Notifier, NotifierOptions};
+use musubi_notify::{Notifications, Notifier, NotifierOptions};
 use musubi_outbound::{Client, Guard};
 use musubi_store::{ReferenceStore, Store};
 use serde_json::Value;
@@ -69,7 +70,13 @@ impl Api {
     pub(crate) async fn send(&self, request: Request<Body>) -> Answer {
         let response = self.router.clone().oneshot(request).await.unwrap();
         let (parts, body) = response.into_parts();
-        let bytes = body::to_bytes(body, usize::MAX).await.unwrap();
+        let goes_on = parts.headers.get("content-type").is_some_and(|it| it == "text/event-stream");
+        let bytes = if goes_on {
+            // Of a body that goes on, the first piece.
+            body.into_data_stream().next().await.transpose().unwrap().unwrap_or_default()
+        } else {
+            body::to_bytes(body, usize::MAX).await.unwrap()
+        };
         Answer {
             status: parts.status.as_u16(),
             headers: parts.headers,
@@ -129,6 +136,37 @@ pub(crate) fn broker_with(
     options: ContextsOptions,
 ) -> (Broker, Notifier) {
     let clock = Arc::new(Ticking(AtomicI64::new(1_700_000_000)));
+    let (broker, notifier, _) = broker_at(store, replay, options, clock);
+    (broker, notifier)
+}
+
+/// As above, with another clock and with what the notifier says of itself.
+pub(crate) fn broker_at(
+    store: Arc<dyn Store>,
+    replay: Option<Arc<dyn Replay>>,
+    options: ContextsOptions,
+    clock: Arc<dyn Clock>,
+) -> (Broker, Notifier, Notifications) {
+    broker_of(store, replay, options, clock, StreamOptions::default())
+}
+
+/// A broker with streams as `streams` say.
+pub(crate) fn broker_streaming(
+    store: Arc<dyn Store>,
+    streams: StreamOptions,
+) -> (Broker, Notifier) {
+    let clock = Arc::new(Ticking(AtomicI64::new(1_700_000_000)));
+    let (broker, notifier, _) = broker_of(store, None, ContextsOptions::default(), clock, streams);
+    (broker, notifier)
+}
+
+fn broker_of(
+    store: Arc<dyn Store>,
+    replay: Option<Arc<dyn Replay>>,
+    options: ContextsOptions,
+    clock: Arc<dyn Clock>,
+    streams: StreamOptions,
+) -> (Broker, Notifier, Notifications) {
     let built_in = vec![(CONTEXT.to_owned(), CONTEXT_DOCUMENT.to_owned())];
     let contexts = Contexts::new(ContextsOptions { built_in, ..options }).unwrap();
     let client = Client::guarded(Guard::default());
@@ -137,14 +175,15 @@ pub(crate) fn broker_with(
     let broker = Broker::new(BrokerOptions {
         store,
         contexts,
-        notifications,
+        notifications: notifications.clone(),
         clock,
         replay,
         attempts: BrokerOptions::ATTEMPTS,
         log_kept: 0,
+        streams,
         rules: WriteRules::default(),
     });
-    (broker, notifier)
+    (broker, notifier, notifications)
 }
 
 pub(crate) fn request(

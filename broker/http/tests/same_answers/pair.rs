@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicI64, Ordering};
 use axum::Router;
 use axum::body::{self, Body};
 use http::{HeaderMap, Method};
-use musubi_broker::{Broker, BrokerOptions, WriteRules};
+use musubi_broker::{Broker, BrokerOptions, StreamOptions, WriteRules};
 use musubi_context::{Contexts, ContextsOptions};
 use musubi_http::{HttpOptions, router};
 use musubi_model::{Clock, Timestamp};
@@ -142,6 +142,7 @@ fn over(store: Arc<dyn Store>, clock: Arc<Standing>) -> Router {
         replay: None,
         attempts: BrokerOptions::ATTEMPTS,
         log_kept: 0,
+        streams: StreamOptions::default(),
         rules: WriteRules::default(),
     });
     router(broker, HttpOptions::default())
