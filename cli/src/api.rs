@@ -18,6 +18,8 @@ pub(crate) struct Api {
 /// The longest answer, in bytes.
 const MAX_ANSWER: usize = 64 << 20;
 const TIMEOUT: Duration = Duration::from_secs(30);
+/// For what the broker itself is known to take long over.
+const LONG_TIMEOUT: Duration = Duration::from_mins(10);
 
 impl Api {
     /// The broker at this address.
@@ -46,7 +48,16 @@ impl Api {
         path: &str,
         body: Option<&Value>,
     ) -> Result<Value, String> {
-        self.send(method, path, body, HeaderMap::new()).await
+        self.send((method, path), body, HeaderMap::new(), TIMEOUT).await
+    }
+
+    /// The same without a body, and with more patience.
+    ///
+    /// # Errors
+    ///
+    /// As for [`call`](Self::call).
+    pub(crate) async fn call_for_long(&self, method: Method, path: &str) -> Result<Value, String> {
+        self.send((method, path), None, HeaderMap::new(), LONG_TIMEOUT).await
     }
 
     /// The same, with the terms of the `@context` at this address.
@@ -65,15 +76,16 @@ impl Api {
             "<{context}>; rel=\"http://www.w3.org/ns/json-ld#context\"; type=\"application/ld+json\""
         );
         let link = HeaderValue::from_str(&link).map_err(|error| error.to_string())?;
-        self.send(method, path, body, HeaderMap::from_iter([(http::header::LINK, link)])).await
+        let headers = HeaderMap::from_iter([(http::header::LINK, link)]);
+        self.send((method, path), body, headers, TIMEOUT).await
     }
 
     async fn send(
         &self,
-        method: Method,
-        path: &str,
+        (method, path): (Method, &str),
         body: Option<&Value>,
         mut headers: HeaderMap,
+        timeout: Duration,
     ) -> Result<Value, String> {
         let url = self.base.join(path).map_err(|error| error.to_string())?;
         if let Some(tenant) = &self.tenant {
@@ -84,8 +96,7 @@ impl Api {
                 .insert(http::header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
         }
         let body = body.map(|body| Bytes::from(body.to_string())).unwrap_or_default();
-        let request =
-            Request { method, url, headers, body, timeout: TIMEOUT, max_body: MAX_ANSWER };
+        let request = Request { method, url, headers, body, timeout, max_body: MAX_ANSWER };
         let response = self.client.send(request).await.map_err(|error| error.to_string())?;
         let answer: Value = serde_json::from_slice(&response.body).unwrap_or_default();
         if response.status.is_success() {

@@ -4,6 +4,10 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
 
+mod dead_letters;
+
+pub(crate) use dead_letters::{DeadLetters, Meant, Which};
+
 /// A city's data-linkage platform: an NGSI-LD context broker with the adapters that feed it.
 #[derive(Debug, Parser)]
 #[command(
@@ -13,7 +17,8 @@ use clap::{Args, Parser, Subcommand};
         musubi demo                                  a simulated town on top of a real broker\n  \
         musubi serve --data-dir /var/lib/musubi      the broker\n  \
         musubi serve --mqtt 127.0.0.1:1883 --adapter tokyo.toml\n  \
-        musubi adapter preview tokyo.toml            what a source would write; writes nothing"
+        musubi adapter preview tokyo.toml            what a source would write; writes nothing\n  \
+        musubi subscriptions                         who was told what, and who could not be"
 )]
 pub(crate) struct Cli {
     #[command(subcommand)]
@@ -30,6 +35,8 @@ pub(crate) enum Command {
     /// Looks at, checks and runs sources.
     #[command(subcommand)]
     Adapter(Adapter),
+    /// Lists subscriptions and what became of all that they had to be told.
+    Subscriptions(Subscriptions),
     /// What could not be delivered or mapped.
     #[command(subcommand)]
     DeadLetters(DeadLetters),
@@ -202,32 +209,22 @@ pub(crate) enum SchemasCommand {
     },
 }
 
-/// What to do with dead letters.
-#[derive(Debug, Subcommand)]
-pub(crate) enum DeadLetters {
-    /// Lists them, newest last.
-    List(Target),
-    /// Shows one, with its payload.
-    Show {
-        /// Its id.
-        id: String,
-        #[command(flatten)]
-        target: Target,
-    },
-    /// Tries one again, or all of them.
-    Replay {
-        /// Its id, or all.
-        id: String,
-        #[command(flatten)]
-        target: Target,
-    },
-    /// Throws one away, or all of them.
-    Purge {
-        /// Its id, or all.
-        id: String,
-        #[command(flatten)]
-        target: Target,
-    },
+/// Flags of `musubi subscriptions`.
+#[derive(Clone, Debug, Args)]
+#[command(
+    after_help = "Those in trouble come first: endpoints that are left alone because they keep \
+    failing, then those that failed last, then what waits, then what was given up.\n\n\
+    due = delivered + pending + dead + suppressed\n\nExamples:\n  \
+    musubi subscriptions\n  \
+    musubi subscriptions --tenant nanao\n  \
+    musubi subscriptions --json --broker http://127.0.0.1:1026"
+)]
+pub(crate) struct Subscriptions {
+    /// Prints them as JSON.
+    #[arg(long)]
+    pub(crate) json: bool,
+    #[command(flatten)]
+    pub(crate) target: Target,
 }
 
 /// Which broker and tenant.

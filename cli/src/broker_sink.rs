@@ -182,7 +182,9 @@ fn unknown(error: &Error) -> SinkError {
 /// What an item's error means: the item is refused for good, or nothing is known of it.
 fn rejection(error: &Error) -> Result<Rejection, SinkError> {
     match error {
-        Error::Store(_) | Error::Contended(_) | Error::Internal(_) => Err(unknown(error)),
+        Error::Store(_) | Error::Contended(_) | Error::Exhausted(_) | Error::Internal(_) => {
+            Err(unknown(error))
+        }
         Error::BadRequestData(_)
         | Error::AlreadyExists(_)
         | Error::Context(_)

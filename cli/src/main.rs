@@ -15,6 +15,8 @@ mod serve;
 mod server;
 mod services;
 mod settings;
+mod subscriptions;
+mod table;
 mod telemetry;
 
 use std::process::ExitCode;
@@ -54,6 +56,7 @@ async fn run(command: Command) -> Result<(), String> {
         Command::Serve(serve) => serve::run(serve, out, shutdown).await,
         Command::Demo(demo) => demo::run(demo, out, shutdown).await,
         Command::Adapter(command) => adapter_command::run(command, out, shutdown).await,
+        Command::Subscriptions(command) => subscriptions::run(command, out).await,
         Command::DeadLetters(command) => dead_letters::run(command, out).await,
         Command::Schemas(command) => schemas::run(&command, out),
     }

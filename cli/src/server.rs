@@ -6,19 +6,18 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use musubi_adapter_kit::{Adapter, AdapterMetrics, MappingFile, Services, Source};
-use musubi_broker::{Broker, BrokerOptions, Sweeper, SweeperOptions, WriteRules};
+use musubi_broker::{Broker, BrokerOptions, StreamOptions, Sweeper, SweeperOptions, WriteRules};
 use musubi_context::{Contexts, ContextsOptions};
 use musubi_http::{Hosts, HttpOptions, Limits, ServeOptions};
 use musubi_model::{Clock, SystemClock};
-use musubi_notify::{Notifications, Notifier, NotifierOptions, Replayer};
-use musubi_outbound::Client;
+use musubi_notify::{Notifications, Notifier, Replayer};
+use musubi_outbound::{Authorities, Client, ClientOptions};
 use musubi_schemas::{CONTEXT, CONTEXT_NAME, CONTEXT_PATH};
 use musubi_store::Store;
 use musubi_store_embedded::{Durability as StoreDurability, EmbeddedOptions, EmbeddedStore};
 use prometheus_client::registry::Registry as MetricsRegistry;
 use tokio::net::TcpListener;
 use tokio::sync::watch;
-use tokio_util::sync::CancellationToken;
 
 use crate::adapters::{Registry, adapter};
 use crate::broker_sink::BrokerSink;
@@ -29,11 +28,11 @@ use crate::settings::{Durability, Settings};
 
 mod mqtt;
 mod part;
+mod upkeep;
 
 use self::part::{Alarm, Part};
+use self::upkeep::Letters;
 
-/// How often the log is looked at for what nobody needs any more.
-const HOUSEKEEPING: Duration = Duration::from_secs(30);
 /// How long requests on their way may take once the server is to end.
 const DRAIN: Duration = Duration::from_secs(10);
 /// How long a part may take to end: its own deadline for what is on its way, and something for
@@ -103,8 +102,7 @@ impl Server {
         });
         let mut adapters = Part::default();
         registry.run(&mut adapters.tasks, &adapters.stop);
-        let broker = core.broker.clone();
-        adapters.start_vital("the upkeep of the log", &alarm, |stop| keep_house(broker, stop));
+        upkeep::start(&mut adapters, &alarm, core.letters(&settings));
         let sweeper = core.sweeper(&settings);
         adapters.start_vital("the sweeper", &alarm, |stop| sweeper.run(stop.cancelled_owned()));
         let mut ended = store.ended();
@@ -187,6 +185,22 @@ struct Core {
     replays: Arc<Replays>,
 }
 
+/// The client for addresses that users of the API name.
+fn client(settings: &Settings) -> Result<Client, String> {
+    let authorities = match &settings.ca_file {
+        None => Authorities::default(),
+        Some(path) => {
+            let unusable = |error: &dyn std::fmt::Display| {
+                format!("outbound.ca_file {}: {error}", path.display())
+            };
+            let text = std::fs::read(path).map_err(|error| unusable(&error))?;
+            Authorities::from_pem(&text).map_err(|error| unusable(&error))?
+        }
+    };
+    let guard = Some(settings.guard.clone());
+    Ok(Client::new(ClientOptions { guard, authorities, ..ClientOptions::default() }))
+}
+
 impl Core {
     fn assemble(
         settings: &Settings,
@@ -195,10 +209,10 @@ impl Core {
         metrics: &mut MetricsRegistry,
     ) -> Result<(Self, Notifier), String> {
         let clock: Arc<dyn Clock> = Arc::new(SystemClock);
-        let client = Client::guarded(settings.guard.clone());
+        let client = client(settings)?;
         let contexts = contexts(settings, &client, public)?;
         let store: Arc<dyn Store> = store.clone();
-        let options = NotifierOptions::default();
+        let options = settings.notify.clone();
         let replayer = Replayer::new(&options, store.clone(), client.clone(), clock.clone());
         let (notifier, notifications) =
             Notifier::new(options, store.clone(), client, clock.clone());
@@ -212,6 +226,7 @@ impl Core {
             replay: Some(replays.clone()),
             attempts: BrokerOptions::ATTEMPTS,
             log_kept: settings.log_keep,
+            streams: StreamOptions::default(),
             rules: WriteRules {
                 entity_limit: settings.entity_limit,
                 newer_only: settings.newer_only.clone(),
@@ -225,6 +240,12 @@ impl Core {
         let options =
             SweeperOptions { interval: settings.sweep_interval, ..SweeperOptions::default() };
         Sweeper::new(self.broker.clone(), options)
+    }
+
+    /// What throws away old dead letters.
+    fn letters(&self, settings: &Settings) -> Letters {
+        let (broker, clock) = (self.broker.clone(), self.clock.clone());
+        Letters { broker, clock, kept: settings.dead_letters }
     }
 
     /// What adapters get that run in this process.
@@ -317,21 +338,6 @@ fn registry(
         add(&MappingFile::load(path).map_err(|error| error.to_string())?)?;
     }
     Registry::new(adapters)
-}
-
-/// Drops what nobody needs any more of the log, now and then, until `stop`.
-async fn keep_house(broker: Broker, stop: CancellationToken) {
-    let mut ticks = tokio::time::interval(HOUSEKEEPING);
-    loop {
-        tokio::select! {
-            _ = ticks.tick() => {
-                if let Err(error) = broker.truncate_log().await {
-                    tracing::warn!(error = %error, "the log could not be truncated");
-                }
-            }
-            () = stop.cancelled() => return,
-        }
-    }
 }
 
 fn hosts(address: SocketAddr, public: &str) -> Hosts {

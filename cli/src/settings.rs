@@ -11,14 +11,19 @@ use std::time::Duration;
 
 use musubi_broker::TenantSet;
 use musubi_context::{ContextsOptions, HostedLimits};
-use musubi_model::Tenant;
+use musubi_notify::NotifierOptions;
 use musubi_outbound::{Guard, Network, Private};
 
 mod file;
+mod keys;
+mod notify;
+mod values;
 
 use musubi_adapter_mqtt::User;
 
 pub(crate) use file::File;
+pub(crate) use keys::KEYS;
+use values::{duration, number, parse, size, tenants, unusable};
 
 /// What the server runs with.
 #[derive(Clone, Debug)]
@@ -37,7 +42,11 @@ pub(crate) struct Settings {
     pub(crate) adapters: Vec<PathBuf>,
     pub(crate) mqtt: Option<SocketAddr>,
     pub(crate) mqtt_users: BTreeMap<String, User>,
+    pub(crate) notify: NotifierOptions,
+    /// How long dead letters are kept; none means for ever.
+    pub(crate) dead_letters: Option<Duration>,
     pub(crate) guard: Guard,
+    pub(crate) ca_file: Option<PathBuf>,
     pub(crate) contexts: ContextSettings,
     pub(crate) cors_origins: Vec<String>,
     pub(crate) log_level: String,
@@ -84,161 +93,6 @@ impl Defaults {
     pub(crate) const SERVE: Self = Self { data_dir: "./data", mqtt: "off" };
     /// Those of `musubi demo`: a folder of its own, and an MQTT listener.
     pub(crate) const DEMO: Self = Self { data_dir: "./musubi-demo", mqtt: "127.0.0.1:1883" };
-}
-
-/// Something that can be set.
-pub(crate) struct Key {
-    /// The key in the file, with the name of its table.
-    pub(crate) name: &'static str,
-    /// The default, as the file would write it.
-    pub(crate) default: &'static str,
-    /// What it means, in a line.
-    pub(crate) meaning: &'static str,
-    /// Takes the text of an environment variable or flag.
-    set: fn(&mut File, &str),
-}
-
-/// Everything that can be set, but the table `[mqtt.users]`, which only the file has.
-pub(crate) const KEYS: [Key; 22] = [
-    Key {
-        name: "listen",
-        default: "\"127.0.0.1:1026\"",
-        meaning: "address of the HTTP API; port 0 picks a free one",
-        set: |file, text| file.listen = Some(text.to_owned()),
-    },
-    Key {
-        name: "public_url",
-        default: "\"http://<listen>\"",
-        meaning: "how clients reach this server; used in the addresses it hands out",
-        set: |file, text| file.public_url = Some(text.to_owned()),
-    },
-    Key {
-        name: "data_dir",
-        default: "\"./data\"",
-        meaning: "folder of the store; one process at a time",
-        set: |file, text| file.data_dir = Some(text.into()),
-    },
-    Key {
-        name: "durability",
-        default: "\"sync\"",
-        meaning: "sync: a write is answered when it is on the disk; interval: when it has left the process",
-        set: |file, text| file.durability = Some(text.to_owned()),
-    },
-    Key {
-        name: "durability_interval",
-        default: "\"200ms\"",
-        meaning: "with interval: how often the disk follows",
-        set: |file, text| file.durability_interval = Some(text.to_owned()),
-    },
-    Key {
-        name: "min_free_disk",
-        default: "67108864",
-        meaning: "bytes; with less room on the disk writes are refused and reads go on",
-        set: |file, text| file.min_free_disk = Some(file::Number::Text(text.to_owned())),
-    },
-    Key {
-        name: "log_keep",
-        default: "100000",
-        meaning: "changes kept in the log after every consumer has read them",
-        set: |file, text| file.log_keep = Some(file::Number::Text(text.to_owned())),
-    },
-    Key {
-        name: "body_limit",
-        default: "2097152",
-        meaning: "bytes; a longer request body is answered 413",
-        set: |file, text| file.body_limit = Some(file::Number::Text(text.to_owned())),
-    },
-    Key {
-        name: "entity_limit",
-        default: "1048576",
-        meaning: "bytes of names and values; an entity that would have more is refused",
-        set: |file, text| file.entity_limit = Some(file::Number::Text(text.to_owned())),
-    },
-    Key {
-        name: "sweep_interval",
-        default: "\"1s\"",
-        meaning: "how often expired entities and attributes are removed; no reader sees them before",
-        set: |file, text| file.sweep_interval = Some(text.to_owned()),
-    },
-    Key {
-        name: "newer_only",
-        default: "[]",
-        meaning: "tenants in which an attribute observed no later than the one there changes nothing; * for all, default for the one without a name",
-        set: |file, text| file.newer_only = Some(split(text).map(str::to_owned).collect()),
-    },
-    Key {
-        name: "adapters",
-        default: "[]",
-        meaning: "mapping files of the sources that run in this process",
-        set: |file, text| file.adapters = Some(split(text).map(PathBuf::from).collect()),
-    },
-    Key {
-        name: "mqtt.listen",
-        default: "\"off\"",
-        meaning: "address of the MQTT listener, or off",
-        set: |file, text| file.mqtt.listen = Some(text.to_owned()),
-    },
-    Key {
-        name: "outbound.private",
-        default: "\"loopback\"",
-        meaning: "private addresses that notifications and contexts may reach: loopback, deny or allow",
-        set: |file, text| file.outbound.private = Some(text.to_owned()),
-    },
-    Key {
-        name: "outbound.allow",
-        default: "[]",
-        meaning: "networks that may be reached whatever private says, as in 192.0.2.0/24",
-        set: |file, text| file.outbound.allow = Some(split(text).map(str::to_owned).collect()),
-    },
-    Key {
-        name: "contexts.pinned",
-        default: "\"\"",
-        meaning: "folder of @contexts that are never fetched; contexts.json in it maps URLs to files",
-        set: |file, text| file.contexts.pinned = Some(text.into()),
-    },
-    Key {
-        name: "contexts.hosted",
-        default: "1000",
-        meaning: "the most @contexts that a tenant may keep here",
-        set: |file, text| file.contexts.hosted = Some(file::Number::Text(text.to_owned())),
-    },
-    Key {
-        name: "contexts.hosted_bytes",
-        default: "16777216",
-        meaning: "bytes; the most that the @contexts of a tenant may come to together",
-        set: |file, text| file.contexts.hosted_bytes = Some(file::Number::Text(text.to_owned())),
-    },
-    Key {
-        name: "contexts.memory",
-        default: "100663296",
-        meaning: "bytes; about the most memory that downloaded and compiled @contexts take up",
-        set: |file, text| file.contexts.memory = Some(file::Number::Text(text.to_owned())),
-    },
-    Key {
-        name: "cors.origins",
-        default: "[]",
-        meaning: "web origins whose pages may call the API",
-        set: |file, text| file.cors.origins = Some(split(text).map(str::to_owned).collect()),
-    },
-    Key {
-        name: "log.level",
-        default: "\"info\"",
-        meaning: "error, warn, info, debug or trace, or a filter such as musubi_notify=debug",
-        set: |file, text| file.log.level = Some(text.to_owned()),
-    },
-    Key {
-        name: "log.format",
-        default: "\"text\"",
-        meaning: "text for people, json for machines; on standard error",
-        set: |file, text| file.log.format = Some(text.to_owned()),
-    },
-];
-
-impl Key {
-    /// The environment variable.
-    pub(crate) fn variable(&self) -> String {
-        format!("MUSUBI_{}", self.name.replace('.', "_").to_uppercase())
-    }
 }
 
 /// Why the settings cannot be used: a sentence that names the flag, variable or key.
@@ -318,7 +172,10 @@ impl Settings {
             adapters: file.adapters.unwrap_or_default(),
             mqtt,
             mqtt_users: file.mqtt.users,
+            notify: notify::options(file.notify)?,
+            dead_letters: notify::letters_kept(&file.dead_letters)?,
             guard: guard(file.outbound.private.as_deref(), file.outbound.allow.as_deref())?,
+            ca_file: file.outbound.ca_file.filter(|path| !path.as_os_str().is_empty()),
             contexts: contexts(file.contexts)?,
             cors_origins: file.cors.origins.unwrap_or_default(),
             log_level: file.log.level.unwrap_or_else(|| "info".to_owned()),
@@ -368,53 +225,6 @@ impl Settings {
         );
         out
     }
-}
-
-fn split(text: &str) -> impl Iterator<Item = &str> {
-    text.split(',').map(str::trim).filter(|part| !part.is_empty())
-}
-
-fn unusable(key: &str, value: &str, wanted: &str) -> InvalidSettings {
-    InvalidSettings(format!("{key} = {value:?} cannot be used; it takes {wanted}"))
-}
-
-fn parse<T: std::str::FromStr>(key: &str, text: &str) -> Result<T, InvalidSettings>
-where
-    T::Err: std::fmt::Display,
-{
-    text.parse()
-        .map_err(|error| InvalidSettings(format!("{key} = {text:?} cannot be used: {error}")))
-}
-
-fn duration(key: &str, text: &str) -> Result<Duration, InvalidSettings> {
-    humantime::parse_duration(text)
-        .map_err(|error| InvalidSettings(format!("{key} = {text:?} cannot be used: {error}")))
-}
-
-fn tenants(key: &str, names: &[String]) -> Result<TenantSet, InvalidSettings> {
-    if names.iter().any(|name| name == "*") {
-        return Ok(TenantSet::All);
-    }
-    let tenant = |name: &String| match name.as_str() {
-        "default" => Ok(Tenant::default()),
-        name => parse::<Tenant>(key, name),
-    };
-    names.iter().map(tenant).collect::<Result<_, _>>().map(TenantSet::These)
-}
-
-fn number(key: &str, given: Option<file::Number>, default: u64) -> Result<u64, InvalidSettings> {
-    match given {
-        None => Ok(default),
-        Some(file::Number::Whole(number)) => Ok(number),
-        Some(file::Number::Text(text)) => parse(key, &text),
-    }
-}
-
-/// A number of things or bytes that are held in memory.
-fn size(key: &str, given: Option<file::Number>, default: usize) -> Result<usize, InvalidSettings> {
-    let Some(given) = given else { return Ok(default) };
-    usize::try_from(number(key, Some(given), 0)?)
-        .map_err(|_| unusable(key, "the value", "a smaller number"))
 }
 
 fn contexts(table: file::Contexts) -> Result<ContextSettings, InvalidSettings> {
@@ -488,6 +298,45 @@ mod tests {
     }
 
     #[test]
+    fn how_notifications_are_delivered_can_be_set() {
+        let text = "[notify]\ndeliveries = 64\ntimeout = \"2s\"\n[dead_letters]\nkeep = \"7d\"";
+        let attempts = [("MUSUBI_NOTIFY_ATTEMPTS", "3")];
+        let settings = gather(text, &attempts, &[]).unwrap();
+        let usual = NotifierOptions::default();
+        let expected = NotifierOptions {
+            deliveries: 64,
+            timeout: Duration::from_secs(2),
+            attempts: 3,
+            ..usual.clone()
+        };
+        assert_eq!(settings.notify, expected);
+        assert_eq!(settings.dead_letters, Some(Duration::from_hours(7 * 24)));
+        let settings = gather("", &[], &[]).unwrap();
+        assert_eq!(settings.notify, usual, "the defaults are the notifier's own");
+        let forever = gather("dead_letters.keep = \"forever\"", &[], &[]).unwrap();
+        assert_eq!(forever.dead_letters, None);
+    }
+
+    #[test]
+    fn what_would_deliver_nothing_is_refused() {
+        let cases = [
+            ("deliveries = 0", "notify.deliveries = \"0\""),
+            ("deliveries_per_endpoint = 100000", "from 1 to 65536"),
+            ("attempts = 0", "notify.attempts"),
+            ("timeout = \"0s\"", "more than 0"),
+            ("max_age = \"never\"", "notify.max_age"),
+            ("first_retry = \"1h\"", "longer than notify.longest_retry"),
+            ("retries = 3", "retries"),
+        ];
+        for (line, part) in cases {
+            let error = gather(&format!("[notify]\n{line}\n"), &[], &[]).unwrap_err();
+            assert!(error.contains(part), "{line}: {error}");
+        }
+        let error = gather("[dead_letters]\nkeep = \"0s\"", &[], &[]).unwrap_err();
+        assert!(error.contains("or forever"), "{error}");
+    }
+
+    #[test]
     fn what_is_printed_can_be_read() {
         let printed = Settings::print();
         let name = |rest: &&str| {
@@ -503,6 +352,7 @@ mod tests {
             .replace("http://<listen>", "http://127.0.0.1:1026");
         let settings = gather(&uncommented, &[], &[]).unwrap();
         assert_eq!(settings.listen, "127.0.0.1:1026".parse().unwrap());
+        assert_eq!(settings.notify, NotifierOptions::default());
         for key in &KEYS {
             assert!(printed.contains(&key.variable()), "{}", key.name);
         }

@@ -27,6 +27,10 @@ pub(crate) struct File {
     #[serde(default)]
     pub(super) mqtt: Mqtt,
     #[serde(default)]
+    pub(super) notify: Notify,
+    #[serde(default)]
+    pub(super) dead_letters: DeadLetters,
+    #[serde(default)]
     pub(super) outbound: Outbound,
     #[serde(default)]
     pub(super) contexts: Contexts,
@@ -46,9 +50,28 @@ pub(super) struct Mqtt {
 
 #[derive(Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields)]
+pub(super) struct Notify {
+    pub(super) deliveries: Option<Number>,
+    pub(super) deliveries_per_endpoint: Option<Number>,
+    pub(super) timeout: Option<String>,
+    pub(super) attempts: Option<Number>,
+    pub(super) max_age: Option<String>,
+    pub(super) first_retry: Option<String>,
+    pub(super) longest_retry: Option<String>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct DeadLetters {
+    pub(super) keep: Option<String>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub(super) struct Outbound {
     pub(super) private: Option<String>,
     pub(super) allow: Option<Vec<String>>,
+    pub(super) ca_file: Option<PathBuf>,
 }
 
 #[derive(Debug, Default, Deserialize)]
