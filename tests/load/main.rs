@@ -5,16 +5,20 @@
 //! the table.
 
 mod bare;
+mod delivery;
 mod demo;
 mod disk;
 mod entities;
 mod feed;
 mod generator;
+mod matching;
 mod mqtt;
 mod post;
 mod read;
+mod receivers;
 mod report;
 mod sample;
+mod streams;
 mod usage;
 
 use std::io::Write as _;
@@ -53,6 +57,12 @@ struct Arguments {
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 enum Row {
+    /// Finding the subscriptions that a change concerns.
+    Match,
+    /// Changes that reach the endpoints of subscriptions.
+    Delivery,
+    /// The same with a dead and a slow endpoint among the others.
+    Trouble,
     /// MQTT messages that become durable entities.
     Mqtt,
     /// Creating entities: `sync` beside `interval`.
@@ -63,10 +73,22 @@ enum Row {
     Feed,
     /// The demo: how soon it serves, how much memory it takes.
     Demo,
+    /// Server-Sent Events: memory per client, and whether each is told everything.
+    Streams,
 }
 
 impl Row {
-    const ALL: [Self; 5] = [Self::Mqtt, Self::Post, Self::Get, Self::Feed, Self::Demo];
+    const ALL: [Self; 9] = [
+        Self::Match,
+        Self::Delivery,
+        Self::Trouble,
+        Self::Mqtt,
+        Self::Post,
+        Self::Get,
+        Self::Feed,
+        Self::Demo,
+        Self::Streams,
+    ];
 }
 
 /// The parts of a load run that are processes of their own.
@@ -80,6 +102,14 @@ enum Part {
         /// File with the answer for a page, head included.
         page: PathBuf,
     },
+    /// Receives notifications, and notes how long they took.
+    #[command(hide = true)]
+    Receivers {
+        /// How many receivers.
+        count: usize,
+        /// How many of them answer after 30 s.
+        slow: usize,
+    },
 }
 
 /// How long everything takes, and where it happens.
@@ -87,6 +117,8 @@ enum Part {
 struct Plan {
     /// Length of the MQTT row.
     mqtt: Duration,
+    /// Length of a run of deliveries.
+    delivery: Duration,
     /// Length of one round.
     round: Duration,
     /// How many rounds each side gets.
@@ -107,6 +139,7 @@ impl Plan {
         let at_most = |most: u32| Duration::from_secs(arguments.seconds.clamp(1, most).into());
         Ok(Self {
             mqtt: Duration::from_secs(arguments.seconds.max(1).into()),
+            delivery: at_most(30),
             round: at_most(5),
             rounds: arguments.rounds.max(1),
             demo: at_most(60),
@@ -124,6 +157,7 @@ fn main() -> ExitCode {
     let arguments = Arguments::parse();
     let done = match &arguments.part {
         Some(Part::Bare { entity, page }) => bare::run(entity, page),
+        Some(Part::Receivers { count, slow }) => receivers::run(*count, *slow),
         None => measure(&arguments),
     };
     match done {
@@ -151,11 +185,15 @@ fn measure(arguments: &Arguments) -> Result<(), Failure> {
         writeln!(out, "{row:?}")?;
         let measured = runtime.block_on(async {
             match row {
+                Row::Match => matching::measure(&plan),
+                Row::Delivery => delivery::measure(&plan).await,
+                Row::Trouble => delivery::measure_trouble(&plan).await,
                 Row::Mqtt => mqtt::measure(&plan).await,
                 Row::Post => post::measure(&plan).await,
                 Row::Get => read::measure(&plan).await,
                 Row::Feed => feed::measure(&plan).await,
                 Row::Demo => demo::measure(&plan).await,
+                Row::Streams => streams::measure(&plan).await,
             }
         });
         match measured {

@@ -7,21 +7,22 @@ use std::process::Command;
 use serde_json::Value;
 
 /// Each crate, its level, and the crates of ours that it may know.
-const LAYERS: [(&str, u8, &[&str]); 15] = [
+const LAYERS: [(&str, u8, &[&str]); 16] = [
     ("musubi-model", 0, &[]),
     ("musubi-outbound", 0, &[]),
     ("musubi-context", 1, &["model", "outbound"]),
     ("musubi-query", 1, &["model"]),
     ("musubi-schemas", 1, &["model"]),
+    ("musubi-view", 2, &["model", "context"]),
     ("musubi-store", 2, &["model", "query"]),
     ("musubi-adapter-kit", 2, &["model", "outbound", "context"]),
     ("musubi-store-embedded", 3, &["model", "query", "store"]),
-    ("musubi-notify", 3, &["model", "outbound", "context", "query", "store"]),
+    ("musubi-notify", 3, &["model", "outbound", "context", "query", "store", "view"]),
     ("musubi-adapter-gbfs", 3, &["model", "outbound", "adapter-kit"]),
     ("musubi-adapter-mqtt", 3, &["model", "context", "adapter-kit"]),
     ("musubi-adapter-shelter", 3, &["model", "outbound", "adapter-kit"]),
     ("musubi-broker", 4, &["model", "context", "query", "schemas", "store", "notify"]),
-    ("musubi-http", 5, &["model", "context", "query", "notify", "broker"]),
+    ("musubi-http", 5, &["model", "context", "query", "view", "notify", "broker"]),
     ("musubi", 6, &[]),
 ];
 

@@ -276,7 +276,7 @@ async fn what_an_unknown_device_says_is_kept_and_replayed_once_it_is_known() {
     let (cellar, attic) = (ids(&list, "cellar"), ids(&list, "attic"));
     assert_eq!(
         (cellar.len(), attic.len(), list.stdout.lines().count()),
-        (1, 1, 2),
+        (1, 1, 3),
         "{}",
         list.stdout
     );

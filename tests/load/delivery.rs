@@ -1,0 +1,371 @@
+//! Delivering changes: 5,000 of them in a second, each to one of 10,000 subscriptions, at 100
+//! endpoints; and what a dead and a slow endpoint among those do to the others.
+
+use std::collections::{BTreeMap, HashSet};
+use std::net::SocketAddr;
+use std::path::Path;
+use std::process::Command;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use musubi_tests::Musubi;
+use tokio::task::JoinSet;
+use tokio::time::{Instant, sleep_until};
+
+use crate::generator::Connection;
+use crate::receivers::{Receivers, now};
+use crate::report::{Line, Mark, say};
+use crate::sample::{Sample, number};
+use crate::usage::{Processor, idle, megabytes, memory};
+use crate::{Failure, Plan};
+
+const SUBSCRIPTIONS: u64 = 10_000;
+const ENDPOINTS: usize = 100;
+/// Changes in a second, each a request of its own.
+const RATE: u64 = 5000;
+/// Connections of the generator.
+const CONNECTIONS: u64 = 64;
+/// What is sent before anything is counted.
+const WARM_UP: Duration = Duration::from_secs(3);
+/// How long the last ones may take.
+const PATIENCE: Duration = Duration::from_secs(20);
+/// How late a request may leave and still be timed from when it left.
+const PUNCTUAL: u64 = 2000;
+/// The 99th percentile that is to be reached, in milliseconds.
+const REACH: f64 = 20.0;
+/// How much higher it may be with bad endpoints among the others: what two runs of the same kind
+/// differ by.
+const NO_EFFECT: f64 = 1.25;
+
+/// Which endpoints are bad.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Trouble {
+    /// None.
+    None,
+    /// Nobody listens at the first, and the second takes 30 s to answer.
+    DeadAndSlow,
+}
+
+impl Trouble {
+    fn bad(self) -> usize {
+        match self {
+            Self::None => 0,
+            Self::DeadAndSlow => 2,
+        }
+    }
+}
+
+/// What was measured.
+#[derive(Debug)]
+struct Measured {
+    sent: usize,
+    received: usize,
+    repeated: usize,
+    /// Microseconds, sorted.
+    latencies: Vec<u32>,
+    /// The 99th percentile of each second, in milliseconds.
+    seconds: Sample,
+    late: u64,
+    processor: Duration,
+    memory: u64,
+    time: f64,
+}
+
+impl Measured {
+    fn latency(&self, of_thousand: usize) -> f64 {
+        let place = self.latencies.len() * of_thousand / 1000;
+        let last = self.latencies.len().saturating_sub(1);
+        f64::from(self.latencies.get(place.min(last)).copied().unwrap_or(0)) / 1000.0
+    }
+
+    fn share(&self) -> f64 {
+        let [received, sent] = [self.received, self.sent]
+            .map(|number| f64::from(u32::try_from(number).unwrap_or(u32::MAX)));
+        100.0 * received / sent.max(1.0)
+    }
+
+    fn say(&self, what: &str) {
+        say(&format!(
+            "{what}: {} of {} changes ({:.3} %), {} twice; p50 {} ms, p99 {} ms, p99.9 {} ms, most \
+             {} ms from sending; p99 of single seconds {} ms; {} requests left late; broker {} s of \
+             CPU in {} s, {} MB",
+            self.received,
+            self.sent,
+            self.share(),
+            self.repeated,
+            number(self.latency(500)),
+            number(self.latency(990)),
+            number(self.latency(999)),
+            number(self.latency(1000)),
+            self.seconds,
+            self.late,
+            number(self.processor.as_secs_f64()),
+            number(self.time),
+            number(megabytes(self.memory)),
+        ));
+    }
+}
+
+/// Measures delivery where nothing is wrong.
+///
+/// # Errors
+///
+/// If a process does not start or answer.
+pub(crate) async fn measure(plan: &Plan) -> Result<Vec<Line>, Failure> {
+    let run = deliver(plan, Trouble::None).await?;
+    run.say("delivery");
+    let is_reached = run.received == run.sent && run.latency(990) <= REACH;
+    Ok(vec![Line::new(
+        format!(
+            "delivery, {RATE} changes/s to {SUBSCRIPTIONS} subscriptions at {ENDPOINTS} endpoints, \
+             `sync`"
+        ),
+        format!("100 % delivered, p99 ≤ {REACH} ms"),
+        format!(
+            "{} % of {}; p50 {} ms, p99 {} ms from the writer to the receiver; broker {} s of CPU \
+             in {} s",
+            number(run.share()),
+            run.sent,
+            number(run.latency(500)),
+            number(run.latency(990)),
+            number(run.processor.as_secs_f64()),
+            number(run.time),
+        ),
+        Mark::of(is_reached),
+    )])
+}
+
+/// Measures delivery with bad endpoints among the others, beside delivery without.
+///
+/// # Errors
+///
+/// If a process does not start or answer.
+pub(crate) async fn measure_trouble(plan: &Plan) -> Result<Vec<Line>, Failure> {
+    let without = deliver(plan, Trouble::None).await?;
+    without.say("without");
+    let with = deliver(plan, Trouble::DeadAndSlow).await?;
+    with.say("with a dead and a slow endpoint");
+    let [before, after] = [&without, &with].map(|run| run.latency(990));
+    let is_reached = with.received == with.sent && after <= (before * NO_EFFECT).max(before + 1.0);
+    Ok(vec![Line::new(
+        "a dead and a slow endpoint among them, p99 of the others",
+        "no measurable effect",
+        format!(
+            "{} ms, {} ms without; {} % delivered to the others",
+            number(after),
+            number(before),
+            number(with.share())
+        ),
+        Mark::of(is_reached),
+    )])
+}
+
+async fn deliver(plan: &Plan, trouble: Trouble) -> Result<Measured, Failure> {
+    let folder = plan.empty_folder()?;
+    let receivers = start_receivers(trouble)?;
+    let desk = Receivers { desk: receivers.http };
+    let mut ports = desk.ports().await?;
+    if trouble == Trouble::DeadAndSlow {
+        // Nobody listens there: the one who did has gone.
+        let nobody = std::net::TcpListener::bind("127.0.0.1:0")?.local_addr()?.port();
+        ports.insert(0, nobody);
+    }
+    let musubi = start_broker(folder.path());
+    fill(musubi.http, &ports).await?;
+    idle(musubi.id()).await?;
+    generate(musubi.http, WARM_UP).await?;
+    // A time may be made a little earlier, so that each is there once.
+    let begin = now() - CONNECTIONS;
+    let before = Processor::now(musubi.id())?;
+    let (sent, late) = generate(musubi.http, plan.delivery).await?;
+    let sent: Vec<_> = sent
+        .into_iter()
+        .filter(|(subscription, _)| endpoint(*subscription) >= trouble.bad())
+        .collect();
+    let processor = before.since()?;
+    let changes = wait_for(&desk, begin, sent.len(), trouble).await?;
+    let mut latencies: Vec<_> = changes.iter().map(|(_, took)| *took).collect();
+    latencies.sort_unstable();
+    let distinct: HashSet<_> = changes.iter().map(|(sent, _)| *sent).collect();
+    let expected: HashSet<_> = sent.iter().map(|(_, sent)| *sent).collect();
+    Ok(Measured {
+        sent: sent.len(),
+        received: expected.intersection(&distinct).count(),
+        repeated: changes.len() - distinct.len(),
+        latencies,
+        late,
+        processor,
+        memory: memory(musubi.id())?,
+        time: plan.delivery.as_secs_f64(),
+        seconds: by_second(&changes, begin),
+    })
+}
+
+/// The 99th percentile of what was sent in each second, in milliseconds.
+fn by_second(changes: &[(u64, u32)], begin: u64) -> Sample {
+    let mut seconds: BTreeMap<u64, Vec<u32>> = BTreeMap::new();
+    for (sent, took) in changes {
+        seconds.entry(sent.saturating_sub(begin) / 1_000_000).or_default().push(*took);
+    }
+    let percentile = |mut took: Vec<u32>| {
+        took.sort_unstable();
+        let place = took.len() * 99 / 100;
+        f64::from(took.get(place).or(took.last()).copied().unwrap_or(0)) / 1000.0
+    };
+    seconds.into_values().map(percentile).collect()
+}
+
+fn start_receivers(trouble: Trouble) -> Result<Musubi, Failure> {
+    // The dead one is not among them.
+    let (count, slow) = match trouble {
+        Trouble::None => (ENDPOINTS, 0),
+        Trouble::DeadAndSlow => (ENDPOINTS - 1, 1),
+    };
+    let arguments = ["receivers".to_owned(), count.to_string(), slow.to_string()];
+    Ok(Musubi::start(Command::new(std::env::current_exe()?).args(arguments)))
+}
+
+fn start_broker(folder: &Path) -> Musubi {
+    Musubi::serve(&folder.join("data"), &["--log-level", "error"])
+}
+
+/// The endpoint of a subscription.
+fn endpoint(subscription: u64) -> usize {
+    usize::try_from(subscription).unwrap_or_default() % ENDPOINTS
+}
+
+/// Waits until so many changes have come from those that were sent since `begin`, at good
+/// endpoints: when each was sent, and how long it took.
+async fn wait_for(
+    desk: &Receivers,
+    begin: u64,
+    number: usize,
+    trouble: Trouble,
+) -> Result<Vec<(u64, u32)>, Failure> {
+    // The slow receiver is the first one of those that listen.
+    let first = trouble.bad().saturating_sub(1);
+    let deadline = Instant::now() + PATIENCE;
+    loop {
+        let changes = desk.changes().await?.into_iter();
+        let good = changes.filter(|(receiver, sent, _)| *receiver >= first && *sent >= begin);
+        let good: Vec<_> = good.map(|(_, sent, took)| (sent, took)).collect();
+        if good.len() >= number || Instant::now() > deadline {
+            return Ok(good);
+        }
+        tokio::time::sleep(Duration::from_millis(500)).await;
+    }
+}
+
+/// Creates the entities and the subscriptions, each to one of them.
+async fn fill(server: SocketAddr, ports: &[u16]) -> Result<(), Failure> {
+    let ports: Arc<[u16]> = ports.into();
+    let next = Arc::new(AtomicU64::new(0));
+    let mut workers = JoinSet::new();
+    for _ in 0..CONNECTIONS {
+        let (next, ports) = (Arc::clone(&next), Arc::clone(&ports));
+        workers.spawn(async move {
+            let mut connection = Connection::open(server).await?;
+            loop {
+                let number = next.fetch_add(1, Ordering::Relaxed);
+                if number >= SUBSCRIPTIONS {
+                    return Ok::<(), Failure>(());
+                }
+                let port = ports.get(endpoint(number)).ok_or("too few receivers")?;
+                let entity = format!(
+                    "{{\"id\":\"{id}\",\"type\":\"Sensor\",\
+                     \"sent\":{{\"type\":\"Property\",\"value\":0}}}}",
+                    id = entity_id(number)
+                );
+                let subscription = format!(
+                    "{{\"id\":\"urn:ngsi-ld:Subscription:{number:05}\",\"type\":\"Subscription\",\
+                     \"entities\":[{{\"id\":\"{id}\",\"type\":\"Sensor\"}}],\
+                     \"notification\":{{\"endpoint\":{{\
+                     \"uri\":\"http://127.0.0.1:{port}/notify\"}}}}}}",
+                    id = entity_id(number)
+                );
+                for (path, body) in [("entities", entity), ("subscriptions", subscription)] {
+                    let head = request(server, ("POST", path), &body);
+                    let status = connection.ask(head.as_bytes()).await?.status;
+                    if status != 201 {
+                        return Err(format!("POST /{path} was answered {status}").into());
+                    }
+                }
+            }
+        });
+    }
+    while let Some(ended) = workers.join_next().await {
+        ended??;
+    }
+    Ok(())
+}
+
+fn entity_id(number: u64) -> String {
+    format!("urn:ngsi-ld:Sensor:{number:05}")
+}
+
+fn request(server: SocketAddr, (method, path): (&str, &str), body: &str) -> String {
+    format!(
+        "{method} /ngsi-ld/v1/{path} HTTP/1.1\r\nHost: {server}\r\n\
+         Content-Type: application/json\r\nContent-Length: {}\r\n\r\n{body}",
+        body.len()
+    )
+}
+
+/// Changes entity after entity, at an even pace. Says which subscription each change concerns and
+/// when it was sent, and how many left late.
+async fn generate(server: SocketAddr, time: Duration) -> Result<(Vec<(u64, u64)>, u64), Failure> {
+    let next = Arc::new(AtomicU64::new(0));
+    let number = RATE * time.as_secs();
+    let mut workers = JoinSet::new();
+    let mut open = Vec::new();
+    for _ in 0..CONNECTIONS {
+        open.push(Connection::open(server).await?);
+    }
+    let (start, start_micros) = (Instant::now(), now());
+    for connection in open {
+        let next = Arc::clone(&next);
+        workers.spawn(work(connection, server, next, (number, start, start_micros)));
+    }
+    let (mut all, mut late) = (Vec::new(), 0);
+    while let Some(ended) = workers.join_next().await {
+        let (sent, of_them_late) = ended??;
+        all.extend(sent);
+        late += of_them_late;
+    }
+    Ok((all, late))
+}
+
+async fn work(
+    mut connection: Connection,
+    server: SocketAddr,
+    next: Arc<AtomicU64>,
+    (number, start, start_micros): (u64, Instant, u64),
+) -> Result<(Vec<(u64, u64)>, u64), Failure> {
+    let (mut sent, mut late) = (Vec::new(), 0);
+    loop {
+        let turn = next.fetch_add(1, Ordering::Relaxed);
+        if turn >= number {
+            return Ok((sent, late));
+        }
+        let planned = turn * 1_000_000 / RATE;
+        sleep_until(start + Duration::from_micros(planned)).await;
+        let planned = start_micros + planned;
+        // Each time once, so that it names the change.
+        let mut time = now();
+        if time > planned + PUNCTUAL {
+            late += 1;
+            time = planned;
+        }
+        let time = time / CONNECTIONS * CONNECTIONS + turn % CONNECTIONS;
+        let subscription = turn % SUBSCRIPTIONS;
+        let body = format!("{{\"sent\":{{\"type\":\"Property\",\"value\":{time}}}}}");
+        let path = format!("entities/{}/attrs", entity_id(subscription));
+        let status =
+            connection.ask(request(server, ("PATCH", &path), &body).as_bytes()).await?.status;
+        if status != 204 {
+            return Err(format!("PATCH was answered {status}").into());
+        }
+        sent.push((subscription, time));
+    }
+}

@@ -1,0 +1,56 @@
+//! Finding those whom a change concerns among 1,000 to 1,000,000 subscriptions of which it concerns
+//! ten, whatever they narrow by; in this process, without a broker.
+
+mod curve;
+mod shapes;
+
+use crate::report::{Line, Mark, say};
+use crate::sample::number;
+use crate::{Failure, Plan};
+
+use curve::measure as measure_one;
+use shapes::BLENDS;
+
+/// How many subscriptions there are.
+const COUNTS: [usize; 4] = [1_000, 10_000, 100_000, 1_000_000];
+
+/// Where the promise holds, and how many microseconds it is.
+const PROMISED: (usize, f64) = (100_000, 20.0);
+
+/// Measures the curve of each shape, and of all of them together.
+///
+/// # Errors
+///
+/// If a subscription or an entity is refused.
+pub(crate) fn measure(plan: &Plan) -> Result<Vec<Line>, Failure> {
+    // A short run leaves the largest out.
+    let most = if plan.round.as_secs() < 5 { 100_000 } else { usize::MAX };
+    let mut lines = Vec::new();
+    for (name, blend) in BLENDS {
+        let mut medians = Vec::new();
+        let mut is_reached = false;
+        for count in COUNTS.into_iter().filter(|count| *count <= most) {
+            let measured = measure_one(blend, count)?;
+            let matches = measured.matches;
+            if matches != (10, 10) {
+                return Err(format!("{name}: {matches:?} were found and not 10").into());
+            }
+            say(&format!(
+                "{name}, {count}: {} µs, p99 {} µs; {} bytes each, added in {} µs",
+                number(measured.median),
+                number(measured.tail),
+                measured.bytes,
+                number(measured.adding),
+            ));
+            is_reached |= count == PROMISED.0 && measured.median <= PROMISED.1;
+            medians.push(number(measured.median));
+        }
+        lines.push(Line::new(
+            format!("matching by {name}: µs per change, 1k / 10k / 100k / 1M subscriptions"),
+            "20 at 100k",
+            medians.join(" / "),
+            Mark::of(is_reached),
+        ));
+    }
+    Ok(lines)
+}
