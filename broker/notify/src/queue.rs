@@ -6,4 +6,5 @@ pub(crate) mod endpoint;
 pub(crate) mod lane;
 pub(crate) mod occasions;
 pub(crate) mod outbox;
+pub(crate) mod row;
 pub(crate) mod turns;

@@ -19,15 +19,11 @@ use crate::matching::linked;
 use crate::matching::matcher::image;
 use crate::notification::weight;
 use crate::queue::lane::{Lane, LaneState, Resumption};
-use crate::queue::outbox::{Named, Row};
+use crate::queue::row::{Named, Row};
 use crate::{NotifyError, Subscription, SubscriptionId};
 
 /// How long to wait when the store does not give the log.
 const READ_AGAIN: Duration = Duration::from_secs(1);
-
-/// How long changes are gathered for one row while the outbox is long, so that an endpoint that is
-/// down for a day leaves some hundred thousand rows and not one for every change.
-const GATHER: Duration = Duration::from_millis(250);
 
 /// Whom a change concerns, ordered by id.
 #[derive(Debug, Default)]
@@ -75,9 +71,6 @@ impl State<'_> {
         }
         self.shared.metrics.matching.observe(started.elapsed().as_secs_f64());
         self.shared.metrics.changes.inc_by(self.cursor.0.saturating_sub(read_from.0));
-        if self.outbox.is_long() && self.cursor >= newest {
-            self.read_later(GATHER);
-        }
         self.close();
         Ok(())
     }
@@ -224,13 +217,15 @@ impl State<'_> {
         let pending = account.book.ledger.pending;
         account.count(Settled::Suppressed, pending);
         self.retired = self.retired.plus(account.book.ledger);
+        // A row does not name two subscriptions of one id.
+        self.outbox.seal();
         if let Some(from) = account.lane.spilled() {
             let (upto, settled) = (self.outbox.last(), account.book.settled);
             self.release(key, Released { from, upto, settled });
         }
         let changes = account.lane.len();
         for pending in account.lane.pop(changes).filter(|pending| pending.ends_row) {
-            self.outbox.finish(pending.row);
+            self.outbox.finish(pending.row, key);
         }
         while let Some(occasion) = account.occasions.pop() {
             self.unsaved.occasions.insert(occasion_key(key, &occasion), None);
@@ -249,14 +244,14 @@ impl State<'_> {
         self.touch(key);
     }
 
-    /// Hands the pairs of a row to the lanes.
+    /// Hands the pairs of a row to the lanes, or those that were added to it.
     pub(crate) fn accept(&mut self, at: Sequence, row: &Row) {
-        let (mut waiting, window) = (0, self.window());
+        let (mut waiting, window) = (Vec::new(), self.window());
         for (key, changes) in row.entries() {
             let Some(account) = self.accounts.get_mut(key) else { continue };
             let settled = account.book.settled;
             if changes.last().is_some_and(|last| last.sequence > settled) {
-                waiting += 1;
+                waiting.push(key);
                 account.lane.take_in(at, &changes, window);
                 if !self.behind.contains(key) {
                     self.behind.insert(key.clone());
@@ -264,7 +259,7 @@ impl State<'_> {
                 self.queue_lane(key);
             }
         }
-        self.outbox.open(at, waiting);
+        self.outbox.accept(at, &waiting);
     }
 
     /// Notices when a part of the log is missing that has not been read. That does not happen

@@ -20,7 +20,7 @@ use crate::engine::account::{Account, AccountKey};
 use crate::engine::chores::Chore;
 use crate::engine::notifier::{ENDS_AT_ONCE, State};
 use crate::engine::ticket::Ticket;
-use crate::queue::outbox::{Row, row_key};
+use crate::queue::row::{Row, row_key};
 use crate::{DeadNotification, Ledger, NotifyError, SubscriptionId};
 
 /// The key of the cursor, and the beginning of the keys under which the notifier keeps the
@@ -157,7 +157,13 @@ impl State<'_> {
         self.alone = self.most_alone();
         let unsaved = std::mem::take(&mut self.unsaved);
         let batch = std::mem::take(&mut self.batch);
-        let row = (batch.pairs() > 0).then(|| (self.cursor, batch.into_row()));
+        let due = (batch.pairs() > 0).then(|| batch.to_row());
+        let accounts = &self.accounts;
+        let is_pending = |key: &AccountKey, at: Sequence| {
+            accounts.get(key).is_some_and(|account| account.book.settled < at)
+        };
+        let written = due.as_ref().map(|due| self.outbox.add(self.cursor, due, is_pending));
+        let row = written.as_ref().map(|(row, _)| *row).zip(due);
         let needed_from = self.needed_from(row.as_ref().and_then(|(_, row)| row.first()));
         let going = unsaved.occasions.iter().filter(|(_, value)| value.is_none());
         let done = Done {
@@ -171,8 +177,8 @@ impl State<'_> {
             row,
         };
         let mut records = vec![self.cursor_record()];
-        records.extend(done.row.as_ref().map(|(row, value)| {
-            write(RecordKind::Outbox, &Tenant::default(), row_key(*row), Some(value.to_bytes()))
+        records.extend(written.map(|(row, value)| {
+            write(RecordKind::Outbox, &Tenant::default(), row_key(row), Some(value.to_bytes()))
         }));
         for key in unsaved.books {
             let book = self.accounts.get(&key).map(|account| account.book.to_bytes());

@@ -10,7 +10,7 @@ use crate::engine::account::{Account, AccountKey, Settled};
 use crate::engine::chores::Chore;
 use crate::engine::notifier::State;
 use crate::engine::start::read_row;
-use crate::queue::outbox::{Row, row_key};
+use crate::queue::row::{Row, row_key};
 
 /// Who waits for rows of the outbox to be read.
 #[derive(Debug, Default)]
@@ -93,7 +93,8 @@ impl State<'_> {
         Ok(())
     }
 
-    /// Some rows of the outbox from this one on, and where to read on, if those were not all.
+    /// Some rows of the outbox from this one on, and if those were not all, the last of them, to
+    /// read on from.
     async fn rows(
         &self,
         from: Sequence,
@@ -106,8 +107,7 @@ impl State<'_> {
             limit: ROWS,
         };
         let records = self.ask(&query).await?;
-        let last = records.last().and_then(|last| last.key.key.parse::<u64>().ok());
-        let next = last.map(|last| Sequence(last.saturating_add(1)));
+        let next = records.last().and_then(|last| last.key.key.parse().ok()).map(Sequence);
         let is_all = records.len() < ROWS;
         Ok((records.iter().filter_map(read_row).collect(), next.filter(|_| !is_all)))
     }
@@ -122,7 +122,7 @@ impl State<'_> {
                         && due.last().is_some_and(|last| *last > released.settled)
                 };
                 if released.iter().any(is_named) {
-                    self.outbox.finish(at);
+                    self.outbox.finish(at, key);
                 }
             }
             let Some(account) = self.accounts.get_mut(key) else { continue };
@@ -132,7 +132,8 @@ impl State<'_> {
                 account.lane.resume();
                 account.lane.take_in(at, &row.named(due), window);
                 if account.lane.spilled().is_none() {
-                    account.lane.interrupt(Sequence(at.0.saturating_add(1)));
+                    // This one again, because the last row grows.
+                    account.lane.interrupt(at);
                 }
             }
         }
@@ -166,7 +167,9 @@ impl State<'_> {
         }
         for released in self.readers.gone.values_mut() {
             for one in released.iter_mut().filter(|one| one.from >= from) {
-                one.from = next.map_or(Sequence(u64::MAX), |next| next.max(one.from));
+                // Unlike the lanes they must not meet a row twice.
+                let after = next.map_or(u64::MAX, |next| next.0.saturating_add(1));
+                one.from = one.from.max(Sequence(after));
             }
             released.retain(|released| released.from <= released.upto);
         }

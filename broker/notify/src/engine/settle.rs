@@ -39,7 +39,7 @@ impl State<'_> {
             number += 1;
             account.book.settled = pending.sequence;
             if pending.ends_row {
-                self.outbox.finish(pending.row);
+                self.outbox.finish(pending.row, key);
             }
         }
         account.count(how, number);

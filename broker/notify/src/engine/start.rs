@@ -13,7 +13,7 @@ use crate::engine::notifier::State;
 use crate::engine::occur::{KeptOccasion, OCCASIONS_AT_ONCE};
 use crate::engine::persist::{CURSOR, Cursor};
 use crate::queue::lane::{Lane, Resumption};
-use crate::queue::outbox::Row;
+use crate::queue::row::Row;
 use crate::{NotifyError, SubscriptionId};
 
 /// Records that are read at once, and rows of the outbox, which are larger.

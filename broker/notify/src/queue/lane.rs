@@ -5,7 +5,7 @@ use std::collections::VecDeque;
 use musubi_model::{Sequence, Timestamp};
 use tokio::time::Instant;
 
-use crate::queue::outbox::Named;
+use crate::queue::row::Named;
 
 /// A change that is to be delivered.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -109,6 +109,10 @@ impl Lane {
             if self.window.len() >= self.capacity && !is_recorded {
                 self.spilled = Some(row);
                 return;
+            }
+            // The row may have grown since the last time.
+            if let Some(before) = self.window.back_mut().filter(|before| before.row == row) {
+                before.ends_row = false;
             }
             let ends_row = last == Some(sequence);
             self.window.push_back(Pending { sequence, time, bytes, row, ends_row });

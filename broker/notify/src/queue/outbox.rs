@@ -1,177 +1,20 @@
-//! What is due and not settled: one row for each batch of the log.
+//! What is due and not settled: rows, each of which names pairs of change and subscription.
 
 use std::collections::BTreeMap;
-use std::collections::hash_map::Entry;
 
-use musubi_model::{Sequence, Tenant, Timestamp};
-use rustc_hash::FxHashMap;
-use serde::{Deserialize, Serialize};
+use musubi_model::Sequence;
+use rustc_hash::FxHashSet;
 
-use crate::SubscriptionId;
 use crate::engine::account::AccountKey;
+use crate::queue::row::{Batch, Row};
 
-/// A change that is named by a row.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Named {
-    pub(crate) sequence: Sequence,
-    pub(crate) time: Timestamp,
-    /// About how many bytes it takes in a notification.
-    pub(crate) bytes: u32,
-}
-
-/// The value of an outbox record: pairs of change and subscription. Its key is the last change of
-/// the batch, in twenty digits.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(crate) struct Row {
-    /// The changes that are due to somebody, in order.
-    changes: Vec<Named>,
-    /// To whom, and which of them.
-    due: Vec<(AccountKey, Vec<Sequence>)>,
-}
-
-/// What a row begins with that says how large its changes are. One without begins with the number
-/// of its changes, which is never zero.
-const SIZED: u8 = 0;
-
-/// About how large a change is whose row does not say.
-const USUAL_BYTES: u32 = 1024;
-
-/// A row as it is kept: every number as the difference to the one before it, which takes a few
-/// bytes per pair. While an endpoint is down there may be millions of them.
-#[derive(Serialize, Deserialize)]
-struct Packed {
-    changes: Vec<(u64, i64)>,
-    due: Vec<(Tenant, SubscriptionId, Vec<u64>)>,
-}
-
-/// The differences between numbers that follow each other, the first to zero.
-fn differences(numbers: &[Sequence]) -> Vec<u64> {
-    let before = std::iter::once(0).chain(numbers.iter().map(|number| number.0));
-    numbers.iter().zip(before).map(|(number, before)| number.0.wrapping_sub(before)).collect()
-}
-
-/// The numbers whose differences these are.
-fn sums(differences: &[u64]) -> Vec<Sequence> {
-    let sum = |before: &mut u64, difference: &u64| {
-        *before = before.wrapping_add(*difference);
-        Some(Sequence(*before))
-    };
-    differences.iter().scan(0, sum).collect()
-}
-
-/// The pairs of a batch, while it is being read.
-#[derive(Debug, Default)]
-pub(crate) struct Batch {
-    changes: Vec<Named>,
-    due: FxHashMap<AccountKey, Vec<Sequence>>,
-    pairs: usize,
-}
-
-impl Batch {
-    /// Adds a pair. Changes come in their order.
-    pub(crate) fn add(&mut self, key: AccountKey, change: Named) {
-        if self.changes.last().is_none_or(|last| last.sequence != change.sequence) {
-            self.changes.push(change);
-        }
-        self.due.entry(key).or_default().push(change.sequence);
-        self.pairs += 1;
-    }
-
-    /// Takes out all pairs of a subscription.
-    pub(crate) fn withdraw(&mut self, key: &AccountKey) {
-        if let Entry::Occupied(entry) = self.due.entry(key.clone()) {
-            self.pairs -= entry.remove().len();
-        }
-    }
-
-    pub(crate) fn pairs(&self) -> usize {
-        self.pairs
-    }
-
-    pub(crate) fn into_row(self) -> Row {
-        Row { changes: self.changes, due: self.due.into_iter().collect() }
-    }
-}
-
-impl Row {
-    /// The value of the record.
-    pub(crate) fn to_bytes(&self) -> Vec<u8> {
-        let sequences: Vec<_> = self.changes.iter().map(|named| named.sequence).collect();
-        let mut before = 0;
-        let times = self.changes.iter().map(|named| {
-            let time = named.time.as_micros();
-            time.wrapping_sub(std::mem::replace(&mut before, time))
-        });
-        let due = self.due.iter().map(|(key, due)| {
-            let AccountKey { tenant, id } = key.clone();
-            (tenant, id, differences(due))
-        });
-        let packed = Packed {
-            changes: differences(&sequences).into_iter().zip(times).collect(),
-            due: due.collect(),
-        };
-        let sizes: Vec<_> = self.changes.iter().map(|named| named.bytes).collect();
-        // Numbers and text, of which nothing can fail.
-        postcard::to_allocvec(&(SIZED, sizes, packed)).unwrap_or_default()
-    }
-
-    pub(crate) fn from_bytes(bytes: &[u8]) -> Result<Self, postcard::Error> {
-        let (sizes, packed) = if bytes.first() == Some(&SIZED) && bytes.len() > 2 {
-            let (_, sizes, packed): (u8, Vec<u32>, Packed) = postcard::from_bytes(bytes)?;
-            (sizes, packed)
-        } else {
-            (Vec::new(), postcard::from_bytes(bytes)?)
-        };
-        let (sequences, times): (Vec<_>, Vec<_>) = packed.changes.into_iter().unzip();
-        let mut now: i64 = 0;
-        let times = times.into_iter().map(|difference| {
-            now = now.wrapping_add(difference);
-            Timestamp::from_micros(now)
-        });
-        let sizes = sizes.into_iter().chain(std::iter::repeat(USUAL_BYTES));
-        let changes = sums(&sequences).into_iter().zip(times).zip(sizes);
-        let changes = changes.map(|((sequence, time), bytes)| Named { sequence, time, bytes });
-        let due = packed.due.into_iter().map(|(tenant, id, due)| {
-            let key = AccountKey { tenant, id };
-            (key, sums(&due))
-        });
-        Ok(Self { changes: changes.collect(), due: due.collect() })
-    }
-
-    /// The first change that it names.
-    pub(crate) fn first(&self) -> Option<Sequence> {
-        self.changes.first().map(|named| named.sequence)
-    }
-
-    /// Who is named, and with the places of which changes.
-    pub(crate) fn due(&self) -> impl Iterator<Item = (&AccountKey, &[Sequence])> + '_ {
-        self.due.iter().map(|(key, sequences)| (key, &**sequences))
-    }
-
-    /// Who is named, and with which changes.
-    pub(crate) fn entries(&self) -> impl Iterator<Item = (&AccountKey, Vec<Named>)> + '_ {
-        self.due.iter().map(|(key, sequences)| (key, self.named(sequences)))
-    }
-
-    /// The changes at these places.
-    pub(crate) fn named(&self, sequences: &[Sequence]) -> Vec<Named> {
-        let find = |sequence: &Sequence| {
-            let at = self.changes.binary_search_by_key(sequence, |named| named.sequence).ok()?;
-            self.changes.get(at).copied()
-        };
-        sequences.iter().filter_map(find).collect()
-    }
-}
-
-/// The key of a row's record.
-pub(crate) fn row_key(row: Sequence) -> String {
-    format!("{:020}", row.0)
-}
-
-/// Which rows still name something that is pending. Grows by some forty bytes per row for as long
-/// as an endpoint is down. While it [is long](Self::is_long) there are no more than four new rows
-/// in a second, and [`max_age`](crate::NotifierOptions::max_age) bounds how many of those are open:
-/// 350,000 rows and 14 MB after a day, however many changes they name.
+/// Which rows still name something that is pending.
+///
+/// As a rule there is a row for each batch of the log. While many rows are open, what is due is
+/// added to the last one, without what has been settled of it meanwhile, until it is large. So a
+/// subscription that is behind leaves few rows, although nothing waits for them to fill; and the
+/// longer the outbox is, the larger they get: with all of 5,000 changes in a second pending for a
+/// day there are some 130,000 of them, which take 6 MB here.
 #[derive(Debug, Default)]
 pub(crate) struct Outbox {
     /// The subscriptions for which a row is not done.
@@ -180,26 +23,102 @@ pub(crate) struct Outbox {
     done: Vec<Sequence>,
     /// The last row that was opened.
     last: Sequence,
+    tail: Option<Tail>,
 }
 
+/// The last row, to which more may be added.
+#[derive(Debug)]
+struct Tail {
+    row: Sequence,
+    pairs: Batch,
+    /// The subscriptions for which it is not done.
+    waiting: FxHashSet<AccountKey>,
+    /// Whether something was added that is not accepted yet.
+    is_growing: bool,
+    /// Whether nothing more is to be added.
+    is_sealed: bool,
+}
+
+/// The number of open rows from which on more is added to the last one.
+const MANY: usize = 16;
+
+/// The pairs of a row to which nothing is added any more, at least; and by how many it is more for
+/// each row that is open.
+const LARGE: usize = 500;
+const MORE: usize = 20;
+
 impl Outbox {
-    /// Opens a row that names pending changes of so many subscriptions.
-    pub(crate) fn open(&mut self, row: Sequence, subscriptions: usize) {
-        self.last = row;
-        if subscriptions == 0 {
-            self.done.push(row);
-        } else {
-            self.open.insert(row, subscriptions);
+    /// Says where to write what is due because of the log up to `cursor`, and what the row there
+    /// holds with it. The pairs are to be [accepted](Self::accept) when that has been written.
+    pub(crate) fn add(
+        &mut self,
+        cursor: Sequence,
+        due: &Row,
+        is_pending: impl Fn(&AccountKey, Sequence) -> bool,
+    ) -> (Sequence, Row) {
+        let most = LARGE + self.open.len() / MORE;
+        let is_many = self.open.len() >= MANY;
+        if let Some(tail) = self.tail.as_mut().filter(|tail| is_many && !tail.is_sealed) {
+            tail.pairs.retain(is_pending);
+            if tail.pairs.pairs() < most {
+                tail.pairs.extend(due);
+                tail.is_growing = true;
+                return (tail.row, tail.pairs.to_row());
+            }
+        }
+        self.tail = is_many.then(|| {
+            let mut pairs = Batch::default();
+            pairs.extend(due);
+            let waiting = FxHashSet::default();
+            Tail { row: cursor, pairs, waiting, is_growing: true, is_sealed: false }
+        });
+        (cursor, due.clone())
+    }
+
+    /// Opens a row for these subscriptions, or keeps it open for them too.
+    pub(crate) fn accept(&mut self, row: Sequence, subscriptions: &[&AccountKey]) {
+        self.last = self.last.max(row);
+        let mut number = subscriptions.len();
+        if let Some(tail) = self.tail.as_mut().filter(|tail| tail.row == row) {
+            tail.is_growing = false;
+            let is_new = |key: &&&AccountKey| tail.waiting.insert((**key).clone());
+            number = subscriptions.iter().filter(is_new).count();
+        }
+        let waiting = self.open.entry(row).or_default();
+        *waiting += number;
+        if *waiting == 0 {
+            self.close(row);
         }
     }
 
-    /// One subscription is done with a row.
-    pub(crate) fn finish(&mut self, row: Sequence) {
+    /// A subscription is done with a row.
+    pub(crate) fn finish(&mut self, row: Sequence, key: &AccountKey) {
+        let mut is_growing = false;
+        if let Some(tail) = self.tail.as_mut().filter(|tail| tail.row == row) {
+            if !tail.waiting.remove(key) {
+                // It was done with it, and had of what was added before that was accepted.
+                return;
+            }
+            is_growing = tail.is_growing;
+        }
         let Some(left) = self.open.get_mut(&row) else { return };
         *left = left.saturating_sub(1);
-        if *left == 0 {
-            self.open.remove(&row);
-            self.done.push(row);
+        // What grows is wanted again when what was added is accepted.
+        if *left == 0 && !is_growing {
+            self.close(row);
+        }
+    }
+
+    fn close(&mut self, row: Sequence) {
+        self.open.remove(&row);
+        self.done.push(row);
+        self.tail.take_if(|tail| tail.row == row);
+    }
+
+    /// Has nothing more added to the last row.
+    pub(crate) fn seal(&mut self) {
+        if let Some(tail) = &mut self.tail {
+            tail.is_sealed = true;
         }
     }
 
@@ -217,16 +136,7 @@ impl Outbox {
     pub(crate) fn last(&self) -> Sequence {
         self.last
     }
-
-    /// Whether so many rows are open that new ones had better be large: each costs some hundred
-    /// bytes of its own.
-    pub(crate) fn is_long(&self) -> bool {
-        self.open.len() >= LONG
-    }
 }
-
-/// The number of open rows from which on changes are gathered for larger ones.
-const LONG: usize = 1000;
 
 #[cfg(test)]
 mod tests;

@@ -104,7 +104,7 @@ async fn what_does_not_fit_into_memory_is_read_from_the_outbox() {
     }
     running.caught_up().await;
     assert_eq!(running.ledger(&subscription), ledger([0, 100, 0, 0]));
-    assert_eq!(town.records(RecordKind::Outbox).await.len(), 50);
+    assert!(town.records(RecordKind::Outbox).await.len() >= 16);
     receiver.hold(false);
     running.settled().await;
     assert_eq!(receiver.told("/a"), (0..100).collect::<Vec<_>>());
@@ -151,10 +151,10 @@ async fn while_much_is_pending_rows_are_few_and_nothing_is_forgotten() {
         running.caught_up().await;
         town.records(RecordKind::Outbox).await.len()
     };
-    let before = write_some().await;
-    assert!(before >= 1000, "{before}: without need nothing waits");
-    let after = write_some().await;
-    assert!(after < before + 100, "{before} rows and then {after}");
+    for written in [1010, 2020] {
+        let rows = write_some().await;
+        assert!((16..40).contains(&rows), "{rows} rows of {written} changes");
+    }
     assert_eq!(running.ledger(&subscription), ledger([0, 2020, 0, 0]));
     running.kill().await;
     let running = town.run(patient());

@@ -1,83 +1,102 @@
+use musubi_model::Timestamp;
+
 use super::*;
+use crate::queue::row::Named;
 
 fn key(name: &str) -> AccountKey {
     let id = format!("urn:ngsi-ld:Subscription:{name}").parse().unwrap();
     AccountKey { tenant: "town".parse().unwrap(), id }
 }
 
-fn of(row: &Row, name: &str) -> Vec<Named> {
-    let key = key(name);
-    row.entries().find(|(found, _)| **found == key).map(|(_, named)| named).unwrap_or_default()
-}
-
-fn named(sequence: u64, time: i64) -> Named {
-    let (sequence, time) = (Sequence(sequence), Timestamp::from_micros(time));
-    Named { sequence, time, bytes: 700 }
-}
-
-#[test]
-fn a_row_is_read_as_it_was_written_also_with_a_clock_that_jumps() {
+/// What is due to these subscriptions because of a change.
+fn row(sequence: u64, names: &[&str]) -> Row {
     let mut batch = Batch::default();
-    let times = [1_700_000_000_000_000, 1_700_000_000_000_007, 5, -3, 253_402_300_799_999_999];
-    for (n, time) in times.into_iter().enumerate() {
-        let change = named(u64::MAX - 100 + 7 * u64::try_from(n).unwrap(), time);
-        batch.add(key("a"), change);
-        if n % 2 == 1 {
-            batch.add(key("b"), change);
-        }
+    for name in names {
+        let time = Timestamp::from_seconds(0);
+        batch.add(key(name), Named { sequence: Sequence(sequence), time, bytes: 1 });
     }
-    let row = batch.into_row();
-    let read = Row::from_bytes(&row.to_bytes()).unwrap();
-    assert_eq!(read, row);
-    assert_eq!(of(&read, "b").len(), 2);
-    assert!(Row::from_bytes(b"{\"changes\":[]}").is_err());
-    assert_eq!(Row::from_bytes(&Row::default().to_bytes()).unwrap(), Row::default());
+    batch.to_row()
 }
 
-#[test]
-fn a_row_of_an_earlier_version_is_read() {
-    let AccountKey { tenant, id } = key("a");
-    let packed = Packed { changes: vec![(7, 5), (2, 1)], due: vec![(tenant, id, vec![7, 2])] };
-    let row = Row::from_bytes(&postcard::to_allocvec(&packed).unwrap()).unwrap();
-    let times: Vec<_> = of(&row, "a").iter().map(|it| (it.sequence.0, it.time)).collect();
-    assert_eq!(times, [(7, Timestamp::from_micros(5)), (9, Timestamp::from_micros(6))]);
+fn write(outbox: &mut Outbox, sequence: u64, names: &[&str]) -> (u64, usize) {
+    let (at, whole) =
+        outbox.add(Sequence(sequence), &row(sequence, names), |key, _| *key != self::key("done"));
+    (at.0, whole.entries().map(|(_, changes)| changes.len()).sum())
 }
 
-#[test]
-fn what_is_withdrawn_is_not_in_the_row() {
-    let mut batch = Batch::default();
-    for name in ["a", "b", "a"] {
-        batch.add(key(name), named(3, 0));
-    }
-    batch.withdraw(&key("a"));
-    batch.withdraw(&key("c"));
-    assert_eq!(batch.pairs(), 1);
-    let row = batch.into_row();
-    assert_eq!(row.entries().map(|(key, _)| key.clone()).collect::<Vec<_>>(), [key("b")]);
+fn accept(outbox: &mut Outbox, row: u64, names: &[&str]) {
+    let keys: Vec<_> = names.iter().map(|name| key(name)).collect();
+    outbox.accept(Sequence(row), &keys.iter().collect::<Vec<_>>());
 }
 
-#[test]
-fn a_pair_takes_a_few_bytes() {
-    let mut batch = Batch::default();
-    // 5,000 changes per second.
-    for n in 0..1000 {
-        let time = 1_700_000_000_000_000 + 200 * n;
-        batch.add(key("a"), named(10_000_000 + u64::try_from(n).unwrap(), time));
+/// An outbox with so many open rows that the next one grows.
+fn long() -> Outbox {
+    let mut outbox = Outbox::default();
+    for n in 0..MANY {
+        let at = u64::try_from(n).unwrap();
+        assert_eq!(write(&mut outbox, at, &["a"]), (at, 1));
+        accept(&mut outbox, at, &["a"]);
     }
-    let bytes = batch.into_row().to_bytes().len();
-    assert!(bytes < 7_000, "{bytes} bytes for 1,000 pairs");
+    outbox
 }
 
 #[test]
 fn a_row_is_done_when_all_are_done_with_it() {
     let mut outbox = Outbox::default();
-    outbox.open(Sequence(5), 2);
-    outbox.open(Sequence(9), 0);
+    accept(&mut outbox, 5, &["a", "b"]);
+    accept(&mut outbox, 9, &[]);
     assert_eq!(outbox.take_done(10), [Sequence(9)]);
-    outbox.finish(Sequence(5));
-    outbox.finish(Sequence(9));
+    outbox.finish(Sequence(5), &key("a"));
+    outbox.finish(Sequence(9), &key("a"));
     assert!(!outbox.has_done());
-    outbox.finish(Sequence(5));
+    outbox.finish(Sequence(5), &key("b"));
     assert_eq!(outbox.take_done(10), [Sequence(5)]);
     assert_eq!(outbox.last(), Sequence(9));
+}
+
+#[test]
+fn while_many_rows_are_open_the_last_one_grows() {
+    let mut outbox = long();
+    assert_eq!(write(&mut outbox, 100, &["a", "done"]), (100, 2));
+    accept(&mut outbox, 100, &["a", "done"]);
+    outbox.finish(Sequence(100), &key("done"));
+    assert_eq!(write(&mut outbox, 101, &["a", "b"]), (100, 3), "without what is done");
+    accept(&mut outbox, 100, &["a", "b"]);
+    assert_eq!(write(&mut outbox, 102, &["done"]), (100, 4));
+    accept(&mut outbox, 100, &[]);
+    for name in ["a", "b"] {
+        assert!(!outbox.has_done());
+        outbox.finish(Sequence(100), &key(name));
+    }
+    assert_eq!(outbox.take_done(10), [Sequence(100)], "each is done with it once");
+    assert_eq!(write(&mut outbox, 103, &["a"]), (103, 1), "what is done does not come back");
+}
+
+#[test]
+fn a_row_that_grows_is_not_done_before_that_is_accepted() {
+    let mut outbox = long();
+    write(&mut outbox, 100, &["a"]);
+    accept(&mut outbox, 100, &["a"]);
+    assert_eq!(write(&mut outbox, 101, &["b"]), (100, 2));
+    outbox.finish(Sequence(100), &key("a"));
+    // One who reads the row before that, and is done with it.
+    outbox.finish(Sequence(100), &key("b"));
+    assert!(!outbox.has_done());
+    accept(&mut outbox, 100, &[]);
+    assert_eq!(outbox.take_done(10), [Sequence(100)]);
+}
+
+#[test]
+fn a_row_that_is_sealed_or_large_does_not_grow() {
+    let mut outbox = long();
+    write(&mut outbox, 100, &["a"]);
+    outbox.seal();
+    accept(&mut outbox, 100, &["a"]);
+    assert_eq!(write(&mut outbox, 101, &["a"]), (101, 1));
+    accept(&mut outbox, 101, &["a"]);
+    let names: Vec<_> = (0..LARGE + 10).map(|n| n.to_string()).collect();
+    let names: Vec<_> = names.iter().map(String::as_str).collect();
+    assert_eq!(write(&mut outbox, 102, &names).0, 101);
+    accept(&mut outbox, 101, &names);
+    assert_eq!(write(&mut outbox, 103, &["a"]), (103, 1));
 }
