@@ -26,6 +26,10 @@ use tokio_util::sync::CancellationToken;
 
 use crate::args::{Cli, Command};
 
+/// Memory is freed by other threads than took it here, where the system's allocator is slow.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 fn main() -> ExitCode {
     let cli = Cli::parse();
     let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
