@@ -217,15 +217,13 @@ impl State<'_> {
         let pending = account.book.ledger.pending;
         account.count(Settled::Suppressed, pending);
         self.retired = self.retired.plus(account.book.ledger);
-        // A row does not name two subscriptions of one id.
-        self.outbox.seal();
-        if let Some(from) = account.lane.spilled() {
-            let (upto, settled) = (self.outbox.last(), account.book.settled);
-            self.release(key, Released { from, upto, settled });
-        }
         let changes = account.lane.len();
         for pending in account.lane.pop(changes).filter(|pending| pending.ends_row) {
             self.outbox.finish(pending.row, key);
+        }
+        if let Some(from) = account.lane.spilled() {
+            let (upto, loaded) = (self.outbox.part_with(key), account.lane.loaded());
+            self.release(key, Released { from, upto, loaded });
         }
         while let Some(occasion) = account.occasions.pop() {
             self.unsaved.occasions.insert(occasion_key(key, &occasion), None);

@@ -29,8 +29,28 @@ pub(crate) struct Released {
     pub(crate) from: Sequence,
     /// up to this one,
     pub(crate) upto: Sequence,
-    /// as far as they name a change after this one.
-    pub(crate) settled: Sequence,
+    /// as far as they name a change after this one, the last that was in memory. The others
+    /// are done with.
+    pub(crate) loaded: Sequence,
+}
+
+impl Released {
+    /// Whether this row, which names these changes, still waits for the subscription.
+    pub(crate) fn is_waited_for(&self, row: Sequence, due: &[Sequence]) -> bool {
+        let is_beyond = due.last().is_some_and(|last| *last > self.loaded);
+        (self.from..=self.upto).contains(&row) && is_beyond
+    }
+
+    /// Notes that all rows from `from` on have been read up to and with the last one, or to the
+    /// end. Whether there is more.
+    pub(crate) fn pass(&mut self, from: Sequence, last: Option<Sequence>) -> bool {
+        if self.from >= from {
+            // Unlike the lanes it must not meet a row twice.
+            let after = last.map_or(u64::MAX, |last| last.0.saturating_add(1));
+            self.from = self.from.max(Sequence(after));
+        }
+        self.from <= self.upto
+    }
 }
 
 /// Rows that are read at once.
@@ -59,8 +79,10 @@ impl State<'_> {
 
     /// Plans to take a subscription that is gone out of rows.
     pub(crate) fn release(&mut self, key: &AccountKey, released: Released) {
-        self.readers.gone.entry(key.clone()).or_default().push(released);
-        self.plan_reading();
+        if released.from <= released.upto {
+            self.readers.gone.entry(key.clone()).or_default().push(released);
+            self.plan_reading();
+        }
     }
 
     fn plan_reading(&mut self) {
@@ -116,25 +138,13 @@ impl State<'_> {
     fn read_row(&mut self, from: Sequence, at: Sequence, row: &Row) {
         let window = self.window();
         for (key, due) in row.due() {
-            if let Some(released) = self.readers.gone.get(key) {
-                let is_named = |released: &Released| {
-                    (released.from..=released.upto).contains(&at)
-                        && due.last().is_some_and(|last| *last > released.settled)
-                };
-                if released.iter().any(is_named) {
-                    self.outbox.finish(at, key);
-                }
+            if let Some(released) = self.readers.gone.get(key)
+                && released.iter().any(|released| released.is_waited_for(at, due))
+            {
+                self.outbox.finish(at, key);
             }
-            let Some(account) = self.accounts.get_mut(key) else { continue };
-            // All rows from where it stopped up to this one have been read just now.
-            let is_next = |spilled: Sequence| (from..=at).contains(&spilled);
-            if account.lane.spilled().is_some_and(is_next) && !account.lane.is_full() {
-                account.lane.resume();
-                account.lane.take_in(at, &row.named(due), window);
-                if account.lane.spilled().is_none() {
-                    // This one again, because the last row grows.
-                    account.lane.interrupt(at);
-                }
+            if let Some(account) = self.accounts.get_mut(key) {
+                account.lane.read((from, at), || row.named(due), window);
             }
         }
     }
@@ -147,13 +157,7 @@ impl State<'_> {
                 self.readers.lanes.remove(&key);
                 continue;
             };
-            let was_passed = |spilled| spilled >= from && next.is_none_or(|next| spilled < next);
-            if account.lane.spilled().is_some_and(was_passed) && !account.lane.is_full() {
-                account.lane.resume();
-                if let Some(next) = next {
-                    account.lane.interrupt(next);
-                }
-            }
+            account.lane.pass(from, next);
             if account.is_ending {
                 let changes = account.lane.len();
                 self.settle_changes(&key, changes, Settled::Suppressed);
@@ -166,12 +170,7 @@ impl State<'_> {
             self.queue_lane(&key);
         }
         for released in self.readers.gone.values_mut() {
-            for one in released.iter_mut().filter(|one| one.from >= from) {
-                // Unlike the lanes they must not meet a row twice.
-                let after = next.map_or(u64::MAX, |next| next.0.saturating_add(1));
-                one.from = one.from.max(Sequence(after));
-            }
-            released.retain(|released| released.from <= released.upto);
+            released.retain_mut(|released| released.pass(from, next));
         }
         self.readers.gone.retain(|_, released| !released.is_empty());
         if self.outbox.has_done() {

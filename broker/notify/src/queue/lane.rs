@@ -96,10 +96,17 @@ impl Lane {
     /// them in all. Rows come in their order.
     pub(crate) fn take_in(&mut self, row: Sequence, changes: &[Named], capacity: usize) {
         self.capacity = capacity.max(1);
+        let last = changes.last().map(|named| named.sequence);
+        // The row may have grown since the last time. Whoever takes in its last change ends it,
+        // although that may have to stay outside now.
+        if last.is_some_and(|last| last > self.loaded)
+            && let Some(before) = self.window.back_mut().filter(|before| before.row == row)
+        {
+            before.ends_row = false;
+        }
         if self.spilled.is_some() {
             return;
         }
-        let last = changes.last().map(|named| named.sequence);
         for &Named { sequence, time, bytes } in changes {
             if sequence <= self.loaded {
                 continue;
@@ -109,10 +116,6 @@ impl Lane {
             if self.window.len() >= self.capacity && !is_recorded {
                 self.spilled = Some(row);
                 return;
-            }
-            // The row may have grown since the last time.
-            if let Some(before) = self.window.back_mut().filter(|before| before.row == row) {
-                before.ends_row = false;
             }
             let ends_row = last == Some(sequence);
             self.window.push_back(Pending { sequence, time, bytes, row, ends_row });
@@ -194,15 +197,34 @@ impl Lane {
         self.spilled
     }
 
-    /// The row to read on from, if something had to stay outside. The caller takes in that row
-    /// and all later ones, until the lane [is spilled](Self::spilled) again.
-    pub(crate) fn resume(&mut self) -> Option<Sequence> {
-        self.spilled.take()
+    /// The last change that was taken in, or that was no concern of it from the beginning.
+    pub(crate) fn loaded(&self) -> Sequence {
+        self.loaded
     }
 
-    /// Not all was read of what had to stay outside: this row is the next.
-    pub(crate) fn interrupt(&mut self, next: Sequence) {
-        self.spilled = Some(next);
+    /// Takes in what a row names that was read, if it is one of those that are next. All rows
+    /// from `from` up to this one have been read just now.
+    pub(crate) fn read(
+        &mut self,
+        (from, row): (Sequence, Sequence),
+        changes: impl FnOnce() -> Vec<Named>,
+        capacity: usize,
+    ) {
+        let is_next = self.spilled.is_some_and(|spilled| (from..=row).contains(&spilled));
+        if is_next && !self.is_full() {
+            self.spilled = None;
+            self.take_in(row, &changes(), capacity);
+            // This one again, because the last row grows.
+            self.spilled = Some(row);
+        }
+    }
+
+    /// Notes that all rows from `from` on have been read up to the next one, or to the end.
+    pub(crate) fn pass(&mut self, from: Sequence, next: Option<Sequence>) {
+        let is_passed = |spilled| spilled >= from && next.is_none_or(|next| spilled < next);
+        if self.spilled.is_some_and(is_passed) && !self.is_full() {
+            self.spilled = next;
+        }
     }
 }
 

@@ -115,10 +115,19 @@ impl Outbox {
         self.tail.take_if(|tail| tail.row == row);
     }
 
-    /// Has nothing more added to the last row.
-    pub(crate) fn seal(&mut self) {
-        if let Some(tail) = &mut self.tail {
-            tail.is_sealed = true;
+    /// The last row that waits for a subscription that is gone, now that it is done with what it
+    /// had in memory. Nothing more is added to that row, so that it does not name another
+    /// subscription of the same id, too.
+    pub(crate) fn part_with(&mut self, key: &AccountKey) -> Sequence {
+        let last = self.last;
+        match self.tail.as_mut().filter(|tail| tail.row == last) {
+            // What is on its way to it will not be accepted for a subscription that is gone.
+            Some(tail) if !tail.waiting.contains(key) => Sequence(last.0.saturating_sub(1)),
+            Some(tail) => {
+                tail.is_sealed = true;
+                last
+            }
+            None => last,
         }
     }
 
@@ -130,11 +139,6 @@ impl Outbox {
 
     pub(crate) fn has_done(&self) -> bool {
         !self.done.is_empty()
-    }
-
-    /// The last row that was opened.
-    pub(crate) fn last(&self) -> Sequence {
-        self.last
     }
 }
 

@@ -29,10 +29,11 @@ fn what_does_not_fit_is_read_again_from_its_row_and_nothing_twice() {
             let popped = lane.pop(1);
             seen.extend(popped.map(|it| (it.sequence.0, it.row.0, it.ends_row)));
         }
-        let Some(from) = lane.resume() else { break };
+        let Some(from) = lane.spilled() else { break };
         for (row, changes) in rows.iter().filter(|(row, _)| *row >= from) {
-            lane.take_in(*row, changes, 4);
+            lane.read((from, *row), || changes.clone(), 4);
         }
+        lane.pass(from, None);
     }
     let expected = [
         (1, 3, false),
@@ -77,17 +78,17 @@ fn what_is_too_old_is_not_sent_together_with_what_is_not() {
 fn after_a_crash_come_what_was_recorded_and_then_single_ones_and_then_several() {
     let resumption = Resumption { recorded: Some(Sequence(3)), alone: 5, upto: Sequence(9) };
     let mut lane = lane(resumption);
-    lane.take_in(Sequence(20), &changes(1..12), 2);
+    let row = || changes(1..12);
+    let read_on = |lane: &mut Lane| lane.read((Sequence(20), Sequence(20)), row, 2);
+    lane.take_in(Sequence(20), &row(), 2);
     assert_eq!(composed(&lane, MOST), [1, 2, 3], "although the window is smaller");
     assert_eq!(lane.pop(3).count(), 3);
     for n in 4..9 {
-        lane.resume();
-        lane.take_in(Sequence(20), &changes(1..12), 2);
+        read_on(&mut lane);
         assert_eq!(composed(&lane, MOST), [n]);
         assert_eq!(lane.pop(1).count(), 1);
     }
-    lane.resume();
-    lane.take_in(Sequence(20), &changes(1..12), 2);
+    read_on(&mut lane);
     assert_eq!(composed(&lane, MOST), [9, 10]);
 }
 
@@ -98,4 +99,36 @@ fn what_is_newer_than_the_crash_is_not_sent_one_by_one() {
     assert_eq!(composed(&lane, MOST), [1]);
     assert_eq!(lane.pop(2).count(), 2);
     assert_eq!(composed(&lane, MOST), [3, 4, 5]);
+}
+
+/// The changes at the head, and whether the row is over with them.
+fn popped(lane: &mut Lane) -> Vec<(u64, bool)> {
+    let changes = lane.len();
+    lane.pop(changes).map(|pending| (pending.sequence.0, pending.ends_row)).collect()
+}
+
+#[test]
+fn a_row_that_grows_while_there_is_no_room_is_not_over_with_what_is_there() {
+    let row = Sequence(1);
+    let mut lane = lane(Resumption::default());
+    lane.take_in(row, &changes(1..2), 1);
+    lane.take_in(row, &changes(2..3), 1);
+    assert_eq!(popped(&mut lane), [(1, false)]);
+    lane.read((row, row), || changes(1..3), 1);
+    // It has been read whole, and grows again.
+    assert_eq!(lane.spilled(), Some(row));
+    lane.take_in(row, &changes(3..4), 1);
+    assert_eq!(popped(&mut lane), [(2, false)]);
+    lane.read((row, row), || changes(1..4), 1);
+    assert_eq!(popped(&mut lane), [(3, true)]);
+    lane.pass(row, None);
+    assert_eq!(lane.spilled(), None);
+}
+
+#[test]
+fn a_row_is_over_with_the_change_before_another_row() {
+    let mut lane = lane(Resumption::default());
+    lane.take_in(Sequence(1), &changes(1..2), 1);
+    lane.take_in(Sequence(2), &changes(2..3), 1);
+    assert_eq!(popped(&mut lane), [(1, true)]);
 }

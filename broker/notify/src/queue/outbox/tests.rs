@@ -51,7 +51,7 @@ fn a_row_is_done_when_all_are_done_with_it() {
     assert!(!outbox.has_done());
     outbox.finish(Sequence(5), &key("b"));
     assert_eq!(outbox.take_done(10), [Sequence(5)]);
-    assert_eq!(outbox.last(), Sequence(9));
+    assert_eq!(outbox.part_with(&key("c")), Sequence(9));
 }
 
 #[test]
@@ -89,9 +89,12 @@ fn a_row_that_grows_is_not_done_before_that_is_accepted() {
 #[test]
 fn a_row_that_is_sealed_or_large_does_not_grow() {
     let mut outbox = long();
-    write(&mut outbox, 100, &["a"]);
-    outbox.seal();
+    write(&mut outbox, 100, &["a", "b"]);
+    accept(&mut outbox, 100, &["a", "b"]);
+    assert_eq!(outbox.part_with(&key("c")), Sequence(99));
+    assert_eq!(write(&mut outbox, 100, &["a"]), (100, 3), "others do not seal it");
     accept(&mut outbox, 100, &["a"]);
+    assert_eq!(outbox.part_with(&key("b")), Sequence(100));
     assert_eq!(write(&mut outbox, 101, &["a"]), (101, 1));
     accept(&mut outbox, 101, &["a"]);
     let names: Vec<_> = (0..LARGE + 10).map(|n| n.to_string()).collect();
@@ -99,4 +102,18 @@ fn a_row_that_is_sealed_or_large_does_not_grow() {
     assert_eq!(write(&mut outbox, 102, &names).0, 101);
     accept(&mut outbox, 101, &names);
     assert_eq!(write(&mut outbox, 103, &["a"]), (103, 1));
+}
+
+#[test]
+fn what_is_on_its_way_for_one_who_goes_is_not_counted_twice() {
+    let mut outbox = long();
+    write(&mut outbox, 100, &["a"]);
+    accept(&mut outbox, 100, &["a"]);
+    write(&mut outbox, 101, &["a", "gone"]);
+    // It reads the row meanwhile, and goes. What is on its way to it is not accepted for it.
+    assert_eq!(outbox.part_with(&key("gone")), Sequence(99), "that row does not wait for it");
+    accept(&mut outbox, 100, &["a"]);
+    assert!(!outbox.has_done());
+    outbox.finish(Sequence(100), &key("a"));
+    assert_eq!(outbox.take_done(10), [Sequence(100)]);
 }
