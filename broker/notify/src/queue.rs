@@ -8,3 +8,6 @@ pub(crate) mod occasions;
 pub(crate) mod outbox;
 pub(crate) mod row;
 pub(crate) mod turns;
+
+#[cfg(test)]
+mod tests;

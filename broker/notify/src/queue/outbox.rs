@@ -40,7 +40,7 @@ struct Tail {
 }
 
 /// The number of open rows from which on more is added to the last one.
-const MANY: usize = 16;
+pub(crate) const MANY: usize = 16;
 
 /// The pairs of a row to which nothing is added any more, at least; and by how many it is more for
 /// each row that is open.
