@@ -121,11 +121,18 @@ async fn read_to_the_end(http: &Http, receivers: &Receivers) {
     receivers.until("the last change is told", |told| told.contains_key("last")).await;
 }
 
+/// When it began, the notifier found all that was due.
+async fn nothing_is_lost(http: &Http) {
+    let metrics = http.get("/metrics").await.text;
+    assert!(metrics.lines().any(|line| line == "musubi_notify_lost_total 0"), "{metrics}");
+}
+
 async fn kill_amid(city: &City, server: Musubi, writers: &Writers, random: &mut StdRng) {
     let mut acknowledged = writers.acknowledged();
     let enough = *acknowledged.borrow() + random.random_range(200..3000);
     let reached = tokio::time::timeout(PATIENCE, acknowledged.wait_for(|count| *count >= enough));
     assert!(matches!(reached.await, Ok(Ok(_))), "the writers do not get on");
+    nothing_is_lost(&Http::new(server.url())).await;
     city.whereabouts.send_replace(None);
     server.kill();
 }
@@ -161,6 +168,7 @@ async fn every_due_change_arrives_and_the_ledger_is_exact_whatever_happens() {
     resume_all(&http).await;
     read_to_the_end(&http, &receivers).await;
     let ledgers = settled(&http).await;
+    nothing_is_lost(&http).await;
     let dead = http.send(Method::GET, "/musubi/v1/dead-letters", None).await.json();
     assert_eq!(dead["deadLetters"], json!([]), "no receiver refuses for good");
     assert_eq!(server.stop().0, Some(0));

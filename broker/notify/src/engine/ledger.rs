@@ -143,10 +143,12 @@ impl Book {
     }
 
     /// What is due is what is pending or settled. The record says it as of the last time when
-    /// something was settled.
-    pub(crate) fn sum_up(&mut self) {
-        let Ledger { delivered, pending, dead, suppressed, .. } = self.ledger;
+    /// something was settled, so it is never more. How many are missing if it is nevertheless:
+    /// nobody knows what became of them.
+    pub(crate) fn sum_up(&mut self) -> u64 {
+        let Ledger { due, delivered, pending, dead, suppressed } = self.ledger;
         self.ledger.due = delivered + pending + dead + suppressed;
+        due.saturating_sub(self.ledger.due)
     }
 
     /// Whether a change at this time comes too soon after the last one. A clock that was set back
@@ -178,5 +180,18 @@ mod book_tests {
             Book { sending: Some(Sequence(12)), last_due: Some(Timestamp::EPOCH), ..book };
         assert_eq!(Book::from_bytes(&sending.to_bytes()).unwrap(), sending);
         assert!(Book::from_bytes(b"").is_err() && Book::from_bytes(b"\x01\x02").is_err());
+    }
+
+    #[test]
+    fn what_is_missing_of_what_was_due_is_counted() {
+        let of = |due, pending| {
+            let ledger = Ledger { due, delivered: 4, pending, dead: 1, suppressed: 1 };
+            Book { ledger, ..Book::default() }
+        };
+        for (due, pending, lost) in [(8, 2, 0), (7, 2, 0), (9, 2, 1), (9, 0, 3)] {
+            let mut book = of(due, pending);
+            assert_eq!(book.sum_up(), lost);
+            assert!(book.ledger.is_balanced());
+        }
     }
 }

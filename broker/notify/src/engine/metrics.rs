@@ -20,6 +20,7 @@ pub(crate) struct Metrics {
     attempts: Family<Outcome, Counter>,
     pub(crate) changes: Counter,
     pub(crate) matching: Histogram,
+    pub(crate) lost: Counter,
     pub(crate) open_breakers: Gauge,
     pub(crate) subscriptions: Gauge,
 }
@@ -35,6 +36,7 @@ impl Default for Metrics {
             attempts: Family::default(),
             changes: Counter::default(),
             matching: Histogram::new(exponential_buckets(0.000_1, 4.0, 9)),
+            lost: Counter::default(),
             open_breakers: Gauge::default(),
             subscriptions: Gauge::default(),
         }
@@ -59,6 +61,12 @@ impl Metrics {
             "Time to find out whom a batch of changes concerns",
             Unit::Seconds,
             self.matching.clone(),
+        );
+        registry.register(
+            "notify_lost",
+            "Changes that were due and were neither pending nor settled when the notifier began; \
+             more than 0 is a bug",
+            self.lost.clone(),
         );
         registry.register(
             "notify_open_breakers",

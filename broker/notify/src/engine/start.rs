@@ -31,8 +31,11 @@ impl State<'_> {
         self.load_watches().await?;
         let keys: Vec<_> = self.accounts.keys().cloned().collect();
         for key in &keys {
-            if let Some(account) = self.accounts.get_mut(key) {
-                account.book.sum_up();
+            let lost = self.accounts.get_mut(key).map_or(0, |account| account.book.sum_up());
+            if lost > 0 {
+                let (tenant, id) = (key.tenant.to_string(), key.id.as_str());
+                tracing::error!(tenant, subscription.id = id, lost, "what was due has been lost");
+                self.shared.metrics.lost.inc_by(lost);
             }
             self.queue_lane(key);
         }

@@ -337,7 +337,9 @@ proptest! {
                 model.take(&Step::Accept);
             }
         }
-        steps.iter().for_each(|step| model.take(step));
+        for step in &steps {
+            model.take(step);
+        }
         model.check_end();
     }
 }

@@ -157,6 +157,30 @@ async fn a_log_that_was_cut_too_far_is_survived() {
     assert_eq!(running.ledger(&subscription), ledger([1, 0, 0, 0]));
 }
 
+#[tokio::test]
+async fn a_row_that_disappears_is_noticed() {
+    let (town, receiver) = (Town::new(), Receiver::start().await);
+    receiver.hold(true);
+    let subscription = town.subscribe(&to("1", &receiver.url("/a"))).await;
+    let mut running = town.run(quick());
+    for count in 0..3 {
+        town.write(count).await;
+        running.caught_up().await;
+    }
+    running.kill().await;
+    running = town.run(quick());
+    running.caught_up().await;
+    assert_eq!(running.metric("musubi_notify_lost_total"), 0);
+    running.stop().await;
+    for row in town.records(RecordKind::Outbox).await {
+        town.forget(row.key).await;
+    }
+    running = town.run(quick());
+    running.caught_up().await;
+    assert_eq!(running.metric("musubi_notify_lost_total"), 3);
+    assert_eq!(running.ledger(&subscription), ledger([0, 0, 0, 0]));
+}
+
 /// What was due and what arrived agree, whichever of its commits a notifier was waiting for when
 /// it was killed, and whether that commit had happened or not.
 #[tokio::test]

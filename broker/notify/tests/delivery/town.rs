@@ -15,6 +15,7 @@ use musubi_store::{
     Expect, Group, Outcome, Record, RecordKey, RecordKind, RecordQuery, RecordWrite,
     ReferenceStore, Store, Write,
 };
+use prometheus_client::registry::Registry;
 use serde_json::{Value, json};
 use tokio::sync::oneshot;
 use tokio::task::JoinSet;
@@ -193,6 +194,12 @@ impl Town {
         self.store.records(&query).await.unwrap()
     }
 
+    /// Removes a record.
+    pub(crate) async fn forget(&self, key: RecordKey) {
+        let write = RecordWrite { key, expect: Expect::Any, value: None };
+        self.commit(Group { records: vec![write], ..Group::default() }).await;
+    }
+
     pub(crate) async fn dead_letters(&self) -> Vec<DeadNotification> {
         let records = self.records(RecordKind::DeadLetter).await;
         records.iter().map(|it| serde_json::from_slice(&it.value).unwrap()).collect()
@@ -257,6 +264,16 @@ impl Running {
 
     pub(crate) fn ledger(&self, id: &SubscriptionId) -> Ledger {
         self.notifications.ledger(&Tenant::default(), id).unwrap()
+    }
+
+    /// What `/metrics` says of a number without labels.
+    pub(crate) fn metric(&self, name: &str) -> u64 {
+        let mut registry = Registry::with_prefix("musubi");
+        self.notifications.register(&mut registry);
+        let mut text = String::new();
+        prometheus_client::encoding::text::encode(&mut text, &registry).unwrap();
+        let value = |line: &str| line.strip_prefix(name)?.trim().parse().ok();
+        text.lines().find_map(value).unwrap_or_else(|| panic!("{name} in {text}"))
     }
 
     /// Asks it to stop, and hands back the way to wait for it.
