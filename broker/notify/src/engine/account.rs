@@ -36,6 +36,8 @@ pub(crate) struct Account {
     pub(crate) is_ending: bool,
     /// Whether a look for more occasions is planned.
     pub(crate) collecting: bool,
+    /// Whether the last attempt was refused, and what it told given up for that.
+    pub(crate) is_refusing: bool,
     /// Why the last attempt failed; none if it did not.
     pub(crate) last_failure: Option<Arc<str>>,
 }
@@ -63,6 +65,7 @@ impl Account {
             generation,
             is_ending: false,
             collecting: false,
+            is_refusing: false,
             last_failure: None,
         }
     }

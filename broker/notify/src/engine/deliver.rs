@@ -157,6 +157,7 @@ impl State<'_> {
         match verdict {
             Verdict::Delivered => {
                 account.book.status.succeeded(at);
+                account.is_refusing = false;
                 account.last_failure = None;
                 self.settle(key, Settled::Delivered);
             }
@@ -206,9 +207,9 @@ impl State<'_> {
         let (attempts, refusals) = (lane.attempts, lane.refusals);
         // An endpoint that refused one notification for good refuses the next ones for good at
         // once.
-        let is_refused = failure.is_refusal
-            && (refusals >= self.options.refusals
-                || account.book.status.failures_in_a_row > u64::from(self.options.refusals));
+        let is_refused =
+            failure.is_refusal && (account.is_refusing || refusals >= self.options.refusals);
+        account.is_refusing = is_refused;
         let is_last = attempts >= self.options.attempts
             || is_refused
             || is_older(ticket.what.time(), self.clock.now(), self.options.max_age);

@@ -103,6 +103,7 @@ impl State<'_> {
         let Some(account) = self.accounts.get_mut(key) else { return };
         let before = std::mem::replace(&mut account.applied, Arc::clone(&applied));
         account.is_ending = false;
+        account.is_refusing = false;
         if account.lane.state == LaneState::Queued {
             self.turns.withdraw(&before.endpoint, key);
         }

@@ -205,6 +205,21 @@ async fn what_is_refused_a_few_times_is_among_the_dead_letters() {
 }
 
 #[tokio::test]
+async fn a_refusal_after_an_outage_is_one_of_a_few() {
+    let (town, receiver) = (Town::new(), Receiver::start().await);
+    receiver.answer("/a", &[503, 500, 503, 404, 200, 410, 410, 503, 410, 200]);
+    let subscription = town.subscribe(&one_by_one("1", &receiver.url("/a"))).await;
+    let running = town.run(NotifierOptions { refusals: 2, ..quick() });
+    for count in [1, 2, 3, 4] {
+        town.write(count).await;
+    }
+    running.settled().await;
+    // The second is refused twice, and what the third fails with is no refusal.
+    assert_eq!(receiver.told("/a"), [1, 1, 1, 1, 1, 2, 2, 3, 3, 3, 4]);
+    assert_eq!(running.ledger(&subscription), ledger([3, 0, 1, 0]));
+}
+
+#[tokio::test]
 async fn what_is_too_old_is_given_up_together_with_what_waits_behind_it() {
     let (town, receiver) = (Town::new(), Receiver::start().await);
     receiver.always("/a", 503);
