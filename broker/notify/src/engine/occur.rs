@@ -61,7 +61,7 @@ impl State<'_> {
         // Times and text: nothing that JSON cannot hold.
         let value = Arc::from(serde_json::to_vec(&kept).unwrap_or_default());
         self.unsaved.occasions.insert(occasion_key(key, &occasion), Some(value));
-        self.unsaved.occurred.push(key.clone());
+        self.unsaved.occurred.insert(key.clone());
         account.occasions.add(occasion, self.next_save);
         self.touch(key);
         self.show_later(key);
@@ -81,7 +81,11 @@ impl State<'_> {
         }
         for tick in &ticks {
             account.count(Settled::Suppressed, 1);
-            self.unsaved.occasions.insert(occasion_key(key, tick), None);
+            let name = occasion_key(key, tick);
+            // One that never was on its way to the store needs nothing to be deleted there.
+            if self.unsaved.occasions.remove(&name).is_none_or(|value| value.is_none()) {
+                self.unsaved.occasions.insert(name, None);
+            }
         }
     }
 

@@ -59,7 +59,7 @@ pub(crate) struct Unsaved {
     /// Records of entities that were told to be silent: new ones, and such as are to go.
     pub(crate) silences: FxHashMap<OccasionName, Option<Arc<[u8]>>>,
     /// Subscriptions with new occasions.
-    pub(crate) occurred: Vec<AccountKey>,
+    pub(crate) occurred: FxHashSet<AccountKey>,
     /// Subscriptions of which some occasions are to go, and more after that.
     pub(crate) forgotten: Vec<AccountKey>,
     /// Notifications of several changes that can be sent when what they hold has been saved.
@@ -85,7 +85,7 @@ pub(crate) struct Done {
     cursor: Sequence,
     needed_from: Option<Sequence>,
     recording: Vec<Arc<Ticket>>,
-    occurred: Vec<AccountKey>,
+    occurred: FxHashSet<AccountKey>,
     forgotten: Vec<AccountKey>,
     /// Occasions whose records go.
     pub(crate) going: FxHashSet<OccasionName>,

@@ -1,13 +1,15 @@
 //! What is due without a change: at intervals, and at the beginning.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use musubi_model::Tenant;
 use musubi_notify::NotifierOptions;
-use musubi_store::RecordKind;
+use musubi_store::{RecordKind, Store};
 use serde_json::{Value, json};
 
 use crate::receiver::{Arrival, Receiver};
+use crate::store::Unreliable;
 use crate::town::{Town, ledger, quick, to};
 
 mod silence;
@@ -257,6 +259,27 @@ async fn another_interval_is_counted_from_the_change_and_another_name_changes_no
     town.patch(&subscription, &json!({"timeInterval": "urn:ngsi-ld:null"})).await;
     town.write(9).await;
     assert_eq!(receiver.expect("/a", 3).await[2].count(), 9);
+}
+
+#[tokio::test(start_paused = true)]
+async fn ticks_that_cannot_be_saved_do_not_pile_up() {
+    let store = Arc::new(Unreliable::default());
+    let town = Town::over(Arc::clone(&store) as Arc<dyn Store>);
+    // Nobody listens there.
+    let subscription = town.subscribe(&every_ten("1", "http://127.0.0.1:9/")).await;
+    let running = town.run(quick());
+    running.caught_up().await;
+    store.fill(true);
+    for due in 1..=50 {
+        town.pass(TEN);
+        running.until("tick", |it| it.totals().due == due).await;
+    }
+    assert_eq!(running.ledger(&subscription), ledger([0, 1, 0, 49]));
+    store.fill(false);
+    running.stop().await;
+    // The last one, unless it was given up meanwhile.
+    assert!(town.records(RecordKind::Occasion).await.len() <= 1);
+    assert!(store.most() < 10, "{} records in one group", store.most());
 }
 
 #[tokio::test]

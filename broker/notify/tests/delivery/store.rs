@@ -22,11 +22,23 @@ pub(crate) struct Unreliable {
     calls: AtomicUsize,
     hides: AtomicBool,
     reads: AtomicUsize,
+    is_full: AtomicBool,
+    most: AtomicUsize,
 }
 
 impl Unreliable {
     pub(crate) fn fail_from_now_on(&self) {
         self.is_failing.store(true, Ordering::Relaxed);
+    }
+
+    /// From now on nothing can be committed, or everything again.
+    pub(crate) fn fill(&self, is_full: bool) {
+        self.is_full.store(is_full, Ordering::Relaxed);
+    }
+
+    /// The most records that were committed at once.
+    pub(crate) fn most(&self) -> usize {
+        self.most.load(Ordering::Relaxed)
     }
 
     /// From now on every other look at what is due is refused.
@@ -46,6 +58,9 @@ impl Unreliable {
     }
 
     fn fails(&self) -> Result<bool, StoreError> {
+        if self.is_full.load(Ordering::Relaxed) {
+            return Err(StoreError::Full);
+        }
         if !self.is_failing.load(Ordering::Relaxed) {
             return Ok(false);
         }
@@ -61,6 +76,8 @@ impl Store for Unreliable {
     fn commit(&self, groups: Vec<Group>) -> BoxFuture<'_, Result<Vec<Outcome>, StoreError>> {
         async move {
             let fails_after = self.fails()?;
+            let records = groups.iter().map(|group| group.records.len()).sum();
+            self.most.fetch_max(records, Ordering::Relaxed);
             let outcomes = self.inner.commit(groups).await?;
             if fails_after {
                 let source = "the answer was lost".into();
