@@ -157,12 +157,9 @@ impl State<'_> {
         self.alone = self.most_alone();
         let unsaved = std::mem::take(&mut self.unsaved);
         let batch = std::mem::take(&mut self.batch);
-        let due = (batch.pairs() > 0).then(|| batch.to_row());
-        let accounts = &self.accounts;
-        let is_pending = |key: &AccountKey, at: Sequence| {
-            accounts.get(key).is_some_and(|account| account.book.settled < at)
-        };
-        let written = due.as_ref().map(|due| self.outbox.add(self.cursor, due, is_pending));
+        let due = (batch.pairs() > 0).then(|| batch.into_row());
+        let settled = |key: &AccountKey| self.accounts.get(key).map(|it| it.book.settled);
+        let written = due.as_ref().map(|due| self.outbox.add(self.cursor, due, settled));
         let row = written.as_ref().map(|(row, _)| *row).zip(due);
         let needed_from = self.needed_from(row.as_ref().and_then(|(_, row)| row.first()));
         let going = unsaved.occasions.iter().filter(|(_, value)| value.is_none());
@@ -178,7 +175,7 @@ impl State<'_> {
         };
         let mut records = vec![self.cursor_record()];
         records.extend(written.map(|(row, value)| {
-            write(RecordKind::Outbox, &Tenant::default(), row_key(row), Some(value.to_bytes()))
+            write(RecordKind::Outbox, &Tenant::default(), row_key(row), Some(value))
         }));
         for key in unsaved.books {
             let book = self.accounts.get(&key).map(|account| account.book.to_bytes());

@@ -87,15 +87,21 @@ impl Batch {
         self.pairs
     }
 
-    /// Keeps only these pairs.
-    pub(crate) fn retain(&mut self, is_kept: impl Fn(&AccountKey, Sequence) -> bool) {
-        self.due.retain(|key, sequences| {
-            sequences.retain(|sequence| is_kept(key, *sequence));
-            !sequences.is_empty()
+    /// Leaves out what is settled, up to where that is so for each subscription, and all of those
+    /// that are gone.
+    pub(crate) fn settle(&mut self, settled: impl Fn(&AccountKey) -> Option<Sequence>) {
+        let mut count = 0;
+        self.due.retain(|key, due| {
+            let done = settled(key).map_or(due.len(), |upto| due.partition_point(|at| *at <= upto));
+            due.drain(..done);
+            count += done;
+            !due.is_empty()
         });
-        self.pairs = self.due.values().map(Vec::len).sum();
-        let named: FxHashSet<_> = self.due.values().flatten().copied().collect();
-        self.changes.retain(|change| named.contains(&change.sequence));
+        if count > 0 {
+            self.pairs -= count;
+            let named: FxHashSet<_> = self.due.values().flatten().copied().collect();
+            self.changes.retain(|change| named.contains(&change.sequence));
+        }
     }
 
     /// Adds the pairs of a row, all of later changes.
@@ -107,32 +113,43 @@ impl Batch {
         }
     }
 
-    pub(crate) fn to_row(&self) -> Row {
-        let due = self.due.iter().map(|(key, sequences)| (key.clone(), sequences.clone()));
-        Row { changes: self.changes.clone(), due: due.collect() }
+    pub(crate) fn into_row(self) -> Row {
+        Row { changes: self.changes, due: self.due.into_iter().collect() }
     }
+
+    /// The value of the record of a row with these pairs.
+    pub(crate) fn to_bytes(&self) -> Vec<u8> {
+        to_bytes(&self.changes, self.due.iter())
+    }
+}
+
+fn to_bytes<'a>(
+    changes: &[Named],
+    due: impl Iterator<Item = (&'a AccountKey, &'a Vec<Sequence>)>,
+) -> Vec<u8> {
+    let sequences: Vec<_> = changes.iter().map(|named| named.sequence).collect();
+    let mut before = 0;
+    let times = changes.iter().map(|named| {
+        let time = named.time.as_micros();
+        time.wrapping_sub(std::mem::replace(&mut before, time))
+    });
+    let due = due.map(|(key, due)| {
+        let AccountKey { tenant, id } = key.clone();
+        (tenant, id, differences(due))
+    });
+    let packed = Packed {
+        changes: differences(&sequences).into_iter().zip(times).collect(),
+        due: due.collect(),
+    };
+    let sizes: Vec<_> = changes.iter().map(|named| named.bytes).collect();
+    // Numbers and text, of which nothing can fail.
+    postcard::to_allocvec(&(SIZED, sizes, packed)).unwrap_or_default()
 }
 
 impl Row {
     /// The value of the record.
     pub(crate) fn to_bytes(&self) -> Vec<u8> {
-        let sequences: Vec<_> = self.changes.iter().map(|named| named.sequence).collect();
-        let mut before = 0;
-        let times = self.changes.iter().map(|named| {
-            let time = named.time.as_micros();
-            time.wrapping_sub(std::mem::replace(&mut before, time))
-        });
-        let due = self.due.iter().map(|(key, due)| {
-            let AccountKey { tenant, id } = key.clone();
-            (tenant, id, differences(due))
-        });
-        let packed = Packed {
-            changes: differences(&sequences).into_iter().zip(times).collect(),
-            due: due.collect(),
-        };
-        let sizes: Vec<_> = self.changes.iter().map(|named| named.bytes).collect();
-        // Numbers and text, of which nothing can fail.
-        postcard::to_allocvec(&(SIZED, sizes, packed)).unwrap_or_default()
+        to_bytes(&self.changes, self.due.iter().map(|(key, due)| (key, due)))
     }
 
     pub(crate) fn from_bytes(bytes: &[u8]) -> Result<Self, postcard::Error> {

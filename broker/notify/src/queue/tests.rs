@@ -179,13 +179,14 @@ impl Model {
         disk.subscriptions = self.accounts.iter().map(|(name, it)| (*name, it.kept)).collect();
         let batch = std::mem::take(&mut self.batch);
         let row = (batch.pairs() > 0).then(|| {
-            let due = batch.to_row();
-            let is_pending = |key: &AccountKey, at: Sequence| {
-                let pending = self.accounts.iter().find(|(name, _)| self::key(**name) == *key);
-                pending.is_some_and(|(_, account)| account.kept.settled < at.0)
+            let due = batch.into_row();
+            let settled = |key: &AccountKey| {
+                let (_, account) =
+                    self.accounts.iter().find(|(name, _)| self::key(**name) == *key)?;
+                Some(Sequence(account.kept.settled))
             };
-            let (at, whole) = self.outbox.add(Sequence(self.cursor), &due, is_pending);
-            disk.rows.insert(at, whole.to_bytes());
+            let (at, whole) = self.outbox.add(Sequence(self.cursor), &due, settled);
+            disk.rows.insert(at, whole);
             (at, due)
         });
         for done in self.outbox.take_done(3) {
