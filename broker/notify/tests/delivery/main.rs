@@ -10,6 +10,8 @@ mod crash;
 #[cfg(test)]
 mod fairness;
 #[cfg(test)]
+mod growth;
+#[cfg(test)]
 mod lifecycle;
 #[cfg(test)]
 mod model;

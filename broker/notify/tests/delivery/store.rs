@@ -28,7 +28,11 @@ pub(crate) struct Unreliable {
 
 impl Unreliable {
     pub(crate) fn fail_from_now_on(&self) {
-        self.is_failing.store(true, Ordering::Relaxed);
+        self.fail(true);
+    }
+
+    pub(crate) fn fail(&self, is_failing: bool) {
+        self.is_failing.store(is_failing, Ordering::Relaxed);
     }
 
     /// From now on nothing can be committed, or everything again.

@@ -160,6 +160,14 @@ async fn while_much_is_pending_rows_are_few_and_nothing_is_forgotten() {
     let running = town.run(patient());
     running.caught_up().await;
     assert_eq!(running.ledger(&subscription), ledger([0, 2020, 0, 0]));
+    // Over real sockets time has to pass.
+    tokio::time::resume();
+    let receiver = Receiver::start().await;
+    let endpoint = json!({"endpoint": {"uri": receiver.url("/a")}});
+    town.patch(&subscription, &json!({"notification": endpoint})).await;
+    running.settled().await;
+    assert_eq!(receiver.witnessed("/a"), (0..2020).collect::<Vec<_>>());
+    assert!(town.records(RecordKind::Outbox).await.is_empty());
 }
 
 #[tokio::test]
