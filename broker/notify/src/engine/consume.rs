@@ -25,6 +25,9 @@ use crate::{NotifyError, Subscription, SubscriptionId};
 /// How long to wait when the store does not give the log.
 const READ_AGAIN: Duration = Duration::from_secs(1);
 
+/// How long changes are matched before everything else gets its turn, deliveries above all.
+const AT_A_TIME: Duration = Duration::from_millis(2);
+
 /// Whom a change concerns, ordered by id.
 #[derive(Debug, Default)]
 struct Concerned {
@@ -35,37 +38,31 @@ struct Concerned {
 }
 
 impl State<'_> {
-    /// Reads a batch of the log. What is due is durable, and shown, when this returns.
+    /// Finds out what is due because of some changes, and has it saved. It is told when it is
+    /// durable.
     pub(crate) async fn consume(&mut self) -> Result<(), NotifyError> {
-        // Asked before the changes: what is newer than this may be missing from them.
-        let newest = *self.store.newest().borrow();
-        let changes = match self.store.changes(self.cursor, self.options.batch_changes.max(1)).await
-        {
-            Ok(changes) => changes,
-            Err(error) => {
-                tracing::warn!(%error, "the notifier cannot read the log");
-                self.read_later(READ_AGAIN);
-                return Ok(());
-            }
-        };
-        self.mind_the_gap(&changes, newest).await?;
+        if self.ahead.is_empty() && !self.read_log().await? {
+            return Ok(());
+        }
         let started = Instant::now();
         let read_from = self.cursor;
-        for change in &changes {
-            // Before anything is done about the change, so that it can be read again.
-            let concerned = match self.concerned(change).await {
+        while let Some(change) = self.ahead.pop_front() {
+            // Before anything is done about the change, so that it can be looked at again.
+            let concerned = match self.concerned(&change).await {
                 Ok(concerned) => concerned,
                 Err(error) => {
                     tracing::warn!(%error, "the notifier cannot read linked entities");
+                    self.ahead.push_front(change);
                     self.read_later(READ_AGAIN);
                     break;
                 }
             };
             self.shared.hub.advance(change.sequence);
-            self.take(change, &concerned.due);
-            self.hear(change, &concerned.alive);
+            self.take(&change, &concerned.due);
+            self.hear(&change, &concerned.alive);
             self.cursor = change.sequence;
-            if self.batch.pairs() >= self.options.batch_pairs.max(1) {
+            let is_enough = self.batch.pairs() >= self.options.batch_pairs.max(1);
+            if is_enough || started.elapsed() >= AT_A_TIME {
                 break;
             }
         }
@@ -73,6 +70,24 @@ impl State<'_> {
         self.shared.metrics.changes.inc_by(self.cursor.0.saturating_sub(read_from.0));
         self.close();
         Ok(())
+    }
+
+    /// Reads a batch of the log. Whether the store gave it.
+    async fn read_log(&mut self) -> Result<bool, NotifyError> {
+        // Asked before the changes: what is newer than this may be missing from them.
+        let newest = *self.store.newest().borrow();
+        match self.store.changes(self.cursor, self.options.batch_changes.max(1)).await {
+            Ok(changes) => {
+                self.mind_the_gap(&changes, newest).await?;
+                self.ahead = changes.into();
+                Ok(true)
+            }
+            Err(error) => {
+                tracing::warn!(%error, "the notifier cannot read the log");
+                self.read_later(READ_AGAIN);
+                Ok(false)
+            }
+        }
     }
 
     /// Has what is due saved at once, and what is not soon.

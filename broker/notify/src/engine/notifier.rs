@@ -9,7 +9,7 @@ use futures_util::FutureExt;
 use futures_util::future::{BoxFuture, Shared as SharedFuture};
 use musubi_model::{Clock, Sequence};
 use musubi_outbound::Client;
-use musubi_store::Store;
+use musubi_store::{Change, Store};
 use rustc_hash::{FxHashMap, FxHashSet};
 use tokio::sync::watch;
 use tokio::task::JoinSet;
@@ -114,8 +114,10 @@ pub(crate) struct State<'s> {
     pub(crate) retired: Ledger,
     pub(crate) generation: u64,
 
-    /// Everything up to here has been read.
+    /// It is known what is due because of everything up to here.
     pub(crate) cursor: Sequence,
+    /// The changes after that, as far as they have been read.
+    pub(crate) ahead: VecDeque<Arc<Change>>,
     pub(crate) unsaved: Unsaved,
     pub(crate) saving: Option<Saving<'s>>,
     /// The number of the next group that is saved, and of the last one that has been.
@@ -176,6 +178,7 @@ impl<'s> State<'s> {
             retired: Ledger::default(),
             generation: 0,
             cursor: Sequence(0),
+            ahead: VecDeque::new(),
             unsaved: Unsaved::default(),
             saving: None,
             next_save: 1,
