@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use musubi_model::{Sequence, Tenant};
 use musubi_store::{Record, RecordKind, RecordQuery};
+use rustc_hash::FxHashSet;
 
 use crate::engine::account::{Account, AccountKey};
 use crate::engine::applied::Applied;
@@ -154,11 +155,12 @@ impl State<'_> {
     }
 
     async fn load_pending_occasions(&mut self) -> Result<(), NotifyError> {
+        let mut gone = FxHashSet::default();
         let mut pages = Pages::new(RecordKind::Occasion, "", OCCASIONS_AT_ONCE);
         while let Some(records) = pages.next(self).await? {
             for record in records {
                 match serde_json::from_slice::<KeptOccasion>(&record.value) {
-                    Ok(kept) => self.load_occasion(record.key.tenant, kept),
+                    Ok(kept) => gone.extend(self.load_occasion(record.key.tenant, kept)),
                     Err(error) => {
                         let key = &record.key.key;
                         tracing::error!(%error, key, "the record of an occasion is unreadable");
@@ -166,23 +168,24 @@ impl State<'_> {
                 }
             }
         }
+        // What is left of subscriptions that are gone is deleted.
+        self.chores.extend(gone.into_iter().map(Chore::Forget));
         Ok(())
     }
 
-    fn load_occasion(&mut self, tenant: Tenant, kept: KeptOccasion) {
+    /// Counts an occasion; or whose it was, if the subscription is gone.
+    fn load_occasion(&mut self, tenant: Tenant, kept: KeptOccasion) -> Option<AccountKey> {
         let KeptOccasion { subscription, occasion } = kept;
         let key = AccountKey { tenant, id: subscription };
         let account = self.accounts.get_mut(&key);
-        // What is left of a subscription that is gone is deleted.
-        let account = account.filter(|it| it.applied.subscription.created_at() <= occasion.at);
-        let Some(account) = account else {
-            if !self.chores.iter().any(|chore| matches!(chore, Chore::Forget(it) if *it == key)) {
-                self.chores.push_back(Chore::Forget(key));
+        match account.filter(|it| it.applied.subscription.created_at() <= occasion.at) {
+            Some(account) => {
+                account.occasions.restore(occasion);
+                account.book.ledger.pending += 1;
+                None
             }
-            return;
-        };
-        account.occasions.restore(occasion);
-        account.book.ledger.pending += 1;
+            None => Some(key),
+        }
     }
 }
 
