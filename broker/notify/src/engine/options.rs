@@ -37,7 +37,8 @@ pub struct NotifierOptions {
     pub attempts: u32,
     /// After so many attempts that the endpoint refused (a status 3xx or 4xx other than 408, 425
     /// and 429, or an address that may not be reached) a change goes to the dead letters, and so does
-    /// every later one at its first refusal, until one is accepted; at least 1. Default 5.
+    /// every later one at its first refusal, until one is accepted or fails in another way; at least
+    /// 1. Default 5.
     pub refusals: u32,
     /// A change of this age goes to the dead letters when its delivery fails, and with it every
     /// older one that waits behind it. Pending changes of a subscription that has been paused for
