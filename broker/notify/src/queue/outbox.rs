@@ -15,7 +15,7 @@ use crate::queue::row::{Batch, Row};
 /// written for it that another one is better. So a subscription that is behind leaves few rows,
 /// although nothing waits for them to fill; and the longer the outbox is, the larger they get.
 /// With all of 5,000 changes in a second pending for a day, written 250 times a second, there are
-/// some 150,000 rows of up to 27 KB, which take 6 MB here.
+/// some 150,000 rows of up to 25 KB, which take 6 MB here.
 #[derive(Debug, Default)]
 pub(crate) struct Outbox {
     /// The subscriptions for which a row is not done.
