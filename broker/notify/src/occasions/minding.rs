@@ -191,7 +191,7 @@ impl State<'_> {
         }
     }
 
-    /// Hears of a change, which is a sign of life to these subscriptions.
+    /// Hears of a change, which is a sign of life to these subscriptions, ordered by id.
     pub(crate) fn hear(&mut self, logged: &Change, alive: &[Arc<Subscription>]) {
         let Subject::Entity(change) = &logged.subject else { return };
         if !self.occasions.minds_silence() {
@@ -210,7 +210,7 @@ impl State<'_> {
                 .accounts
                 .get(&*key)
                 .is_some_and(|account| account.applied.subscription.status(time) == Status::Active);
-            if is_active && !alive.iter().any(|subscription| *subscription.id() == key.id) {
+            if is_active && alive.binary_search_by(|it| it.id().cmp(&key.id)).is_err() {
                 self.listen(&key, (change, time), Sign::None);
             }
         }
