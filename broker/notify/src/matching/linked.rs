@@ -5,12 +5,13 @@
 //! (CIM 009, clause 5.8.6).
 
 use std::cell::{Cell, RefCell};
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use musubi_model::{Entity, EntityChange, EntityId, Tenant, Timestamp};
 use musubi_query::{AttributePath, EntityQuery, Filter, LinkedEntities};
 use musubi_store::{Store, StoreError};
-use rustc_hash::{FxHashMap, FxHashSet};
+use rustc_hash::FxHashMap;
 
 use crate::Subscription;
 use crate::matching::index::{Due, SubscriptionIndex};
@@ -86,11 +87,20 @@ async fn decide(
         return Ok(decided);
     }
     let undecided = &due.undecided;
-    let mut found = among_linked(store, tenant, time, |linked| {
+    let together = all_linked(store, tenant, time, |linked| {
         undecided.iter().copied().filter(|it| is_due(it, linked)).cloned().collect::<Vec<_>>()
-    })
-    .await?;
-    decided.append(&mut found);
+    });
+    match together.await? {
+        Some(mut found) => decided.append(&mut found),
+        // One that looks at very many must not take from the others what they look at.
+        None => {
+            for subscription in undecided {
+                if among_linked(store, tenant, time, |linked| is_due(subscription, linked)).await? {
+                    decided.push(Arc::clone(subscription));
+                }
+            }
+        }
+    }
     decided.sort_unstable_by(|one, other| one.id().cmp(other.id()));
     Ok(decided)
 }
@@ -115,11 +125,33 @@ pub(crate) async fn among_linked<T>(
     }
 }
 
+/// The same, but nothing if those are too many.
+async fn all_linked<T>(
+    store: &dyn Store,
+    tenant: &Tenant,
+    at: Timestamp,
+    ask: impl Fn(&dyn LinkedEntities) -> T,
+) -> Result<Option<T>, StoreError> {
+    let mut fetched = Fetched::default();
+    loop {
+        let answer = ask(&fetched);
+        let wanted = std::mem::take(fetched.wanted.get_mut());
+        if wanted.is_empty() {
+            return Ok(Some(answer));
+        }
+        if wanted.len() > fetched.room() {
+            return Ok(None);
+        }
+        fetched.fetch(store, tenant, at, wanted).await?;
+    }
+}
+
 /// What is known of linked entities, and what was asked for in vain.
 #[derive(Debug, Default)]
 struct Fetched {
     known: FxHashMap<EntityId, Option<Arc<Entity>>>,
-    wanted: RefCell<FxHashSet<EntityId>>,
+    /// In an order, so that it is always the same ones for which there is no room.
+    wanted: RefCell<BTreeSet<EntityId>>,
 }
 
 impl LinkedEntities for Fetched {
@@ -133,15 +165,19 @@ impl LinkedEntities for Fetched {
 }
 
 impl Fetched {
+    /// How many more are fetched.
+    fn room(&self) -> usize {
+        AttributePath::MAX_LINKED.saturating_sub(self.known.len())
+    }
+
     async fn fetch(
         &mut self,
         store: &dyn Store,
         tenant: &Tenant,
         at: Timestamp,
-        wanted: FxHashSet<EntityId>,
+        wanted: BTreeSet<EntityId>,
     ) -> Result<(), StoreError> {
-        let room = AttributePath::MAX_LINKED.saturating_sub(self.known.len());
-        let ids: Vec<EntityId> = wanted.iter().take(room).cloned().collect();
+        let ids: Vec<EntityId> = wanted.iter().take(self.room()).cloned().collect();
         self.known.extend(wanted.into_iter().map(|id| (id, None)));
         for ids in ids.chunks(FETCHED_AT_ONCE) {
             let query = EntityQuery {

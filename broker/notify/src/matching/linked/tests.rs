@@ -96,3 +96,25 @@ async fn nobody_asks_the_store_if_everything_else_fails() {
     let due = index.due(&tenant, &change, time(10));
     assert!(due.decided.is_empty() && due.undecided.is_empty());
 }
+
+#[tokio::test]
+async fn one_that_looks_at_very_many_takes_nothing_from_the_others() {
+    // What the broad ones look at is not there; what the narrow one does is, and last by name.
+    let near = json!({
+        "id": "urn:ngsi-ld:Zone:1", "type": "Zone",
+        "level": {"type": "Property", "value": 1},
+    });
+    let store = town(&[near]).await;
+    let many = |kind: &str| -> Vec<String> {
+        (0..AttributePath::MAX_LINKED).map(|it| format!("urn:ngsi-ld:{kind}:{it}")).collect()
+    };
+    let vehicle = json!({
+        "id": "urn:ngsi-ld:Vehicle:1", "type": "Vehicle",
+        "sees": {"type": "Relationship", "object": many("Device")},
+        "hears": {"type": "Relationship", "object": many("Room")},
+        "in": {"type": "Relationship", "object": "urn:ngsi-ld:Zone:1"},
+    });
+    let broad = ["sees{level}==1", "!hears{level}"];
+    assert_eq!(due_to(&store, &[broad[0], "in{level}==1", broad[1]], &vehicle).await, [1, 2]);
+    assert_eq!(due_to(&store, &["in{level}==1", broad[1]], &vehicle).await, [0, 1]);
+}
