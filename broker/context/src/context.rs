@@ -87,6 +87,11 @@ impl Context {
         Ok(Self::new(source.clone(), own))
     }
 
+    /// Whether anybody else holds it too.
+    pub fn is_shared(&self) -> bool {
+        Arc::strong_count(&self.0) > 1
+    }
+
     /// What this context is made of, to be kept.
     pub fn source(&self) -> ContextSource {
         self.0.source.clone()

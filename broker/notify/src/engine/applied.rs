@@ -40,7 +40,8 @@ pub(crate) enum UnusableRecord {
 #[derive(Debug, Default)]
 pub(crate) struct CompiledContexts(FxHashMap<uuid::Uuid, Context>);
 
-/// More contexts than this are not kept: whoever needs another one compiles it for itself.
+/// More contexts than this are not kept. Those that no subscription uses any more make room; where all
+/// are in use, whoever needs another one compiles it for itself.
 const MAX_CONTEXTS: usize = 256;
 
 impl CompiledContexts {
@@ -52,6 +53,9 @@ impl CompiledContexts {
             return Ok(context.clone());
         }
         let context = subscription.context()?;
+        if self.0.len() >= MAX_CONTEXTS {
+            self.0.retain(|_, context| context.is_shared());
+        }
         if self.0.len() < MAX_CONTEXTS {
             self.0.insert(key, context.clone());
         }
@@ -79,5 +83,39 @@ impl Applied {
         let endpoint = EndpointKey::of(&subscription.notification.endpoint.uri.url);
         let look = Look::of(&subscription, &context)?;
         Ok(Self { tenant, subscription: Arc::new(subscription), bytes, context, look, endpoint })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use musubi_context::ContextSource;
+    use musubi_model::{Limits, Node};
+
+    use super::*;
+    use crate::testing::time;
+
+    /// A subscription with a context that no other number has.
+    fn of(number: usize) -> Subscription {
+        let member = format!(r#"{{"count":"https://n{number}.example/count"}}"#);
+        let source = ContextSource { url: None, document: member.clone(), member };
+        let context = Context::from_source(&source).unwrap();
+        let text = r#"{"type": "Subscription", "watchedAttributes": ["count"],
+            "notification": {"endpoint": {"uri": "http://127.0.0.1:9/notify"}}}"#;
+        let body = Node::parse(text, Limits::default()).unwrap();
+        let id = format!("urn:ngsi-ld:Subscription:{number}").parse().unwrap();
+        Subscription::parse(&body, &context, id, time(0)).unwrap()
+    }
+
+    #[test]
+    fn contexts_that_nobody_uses_make_room() {
+        let mut contexts = CompiledContexts::default();
+        let mut used: Vec<_> =
+            (0..MAX_CONTEXTS).map(|number| contexts.of(&of(number)).unwrap()).collect();
+        assert!(used.iter().all(Context::is_shared));
+        assert!(!contexts.of(&of(MAX_CONTEXTS)).unwrap().is_shared(), "there is no room");
+        used.truncate(200);
+        assert!(contexts.of(&of(MAX_CONTEXTS)).unwrap().is_shared(), "now there is");
+        assert_eq!(contexts.0.len(), 201);
+        assert!(used.iter().all(Context::is_shared), "those in use stay");
     }
 }
