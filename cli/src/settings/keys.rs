@@ -124,7 +124,7 @@ pub(crate) const KEYS: [Key; 31] = [
     Key {
         name: "notify.max_age",
         default: "\"24h\"",
-        meaning: "a change of this age goes to the dead letters when its delivery fails",
+        meaning: "a change of this age goes to the dead letters when its delivery fails; what waits for a subscription that is paused for longer is suppressed, with no dead letter",
         set: |file, text| file.notify.max_age = Some(text.to_owned()),
     },
     Key {

@@ -1,6 +1,8 @@
 //! Things to be done between other things, because they have to ask the store, and in small parts,
 //! because everything else waits meanwhile.
 
+use musubi_model::Timestamp;
+
 use crate::engine::account::{Account, AccountKey, Settled};
 use crate::engine::courier::is_older;
 use crate::engine::notifier::State;
@@ -46,7 +48,9 @@ impl State<'_> {
             self.queue_lane(&key);
             return Ok(());
         }
+        let now = self.clock.now();
         let Some(account) = self.accounts.get_mut(&key) else { return Ok(()) };
+        tell_of_end(&key, account, now);
         account.trying = None;
         let changes = account.lane.len();
         self.settle_changes(&key, changes, Settled::Suppressed);
@@ -86,4 +90,27 @@ impl State<'_> {
         };
         has_ended && account.book.ledger.pending > 0 && !account.is_busy()
     }
+}
+
+/// Says once how much is suppressed, of which there is no dead letter.
+fn tell_of_end(key: &AccountKey, account: &Account, now: Timestamp) {
+    if account.is_ending {
+        // The rest of it is read already.
+        return;
+    }
+    let subscription = &account.applied.subscription;
+    let reason = match subscription.status(now) {
+        Status::Expired => "it has expired",
+        Status::Active | Status::Paused if subscription.is_stream() => "it is streamed now",
+        Status::Active | Status::Paused => "it has been paused for too long",
+    };
+    let (tenant, id) = (key.tenant.as_str(), key.id.as_str());
+    let pending = account.book.ledger.pending;
+    tracing::warn!(
+        tenant,
+        subscription.id = id,
+        pending,
+        reason,
+        "what was pending for a subscription is suppressed, without dead letters"
+    );
 }
