@@ -31,9 +31,10 @@ pub(crate) enum DeadLetters {
     },
     /// Shows one, with its payload.
     #[command(after_help = "Examples:\n  \
-        musubi dead-letters show 6fa459ea-ee8a-3ca4-894e-db77e160355e")]
+        musubi dead-letters show urn:ngsi-ld:Notification:6fa459ea-ee8a-5ca4-894e-db77e160355e\n  \
+        musubi dead-letters show 0f2b9a0c5f7e5d0c9a4e1b7c3d8e6f21")]
     Show {
-        /// Its id.
+        /// Its id: that of a notification, or 32 digits of what an adapter could not map.
         id: String,
         #[command(flatten)]
         target: Target,
@@ -42,7 +43,7 @@ pub(crate) enum DeadLetters {
     #[command(
         after_help = "One that arrives is a letter no more; one that is refused again stays. \
         Ends with 0 if all of them arrived, with 1 if not.\n\nExamples:\n  \
-        musubi dead-letters replay 6fa459ea-ee8a-3ca4-894e-db77e160355e\n  \
+        musubi dead-letters replay urn:ngsi-ld:Notification:6fa459ea-ee8a-5ca4-894e-db77e160355e\n  \
         musubi dead-letters replay --subscription urn:ngsi-ld:Subscription:shelters\n  \
         musubi dead-letters replay all --tenant nanao"
     )]
@@ -54,7 +55,7 @@ pub(crate) enum DeadLetters {
     },
     /// Throws one away, or those that are meant.
     #[command(after_help = "Examples:\n  \
-        musubi dead-letters purge 6fa459ea-ee8a-3ca4-894e-db77e160355e\n  \
+        musubi dead-letters purge urn:ngsi-ld:Notification:6fa459ea-ee8a-5ca4-894e-db77e160355e\n  \
         musubi dead-letters purge --older-than 30d\n  \
         musubi dead-letters purge --subscription urn:ngsi-ld:Subscription:gone\n  \
         musubi dead-letters purge all")]
