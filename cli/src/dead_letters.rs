@@ -13,6 +13,8 @@ use crate::table::{Column, Table, plain};
 
 const PATH: &str = "/musubi/v1/dead-letters";
 const PAGE: usize = 200;
+/// The most letters that are replayed in one request.
+const REPLAYED: usize = 1_000;
 
 /// Carries the command out, and writes what it has to say to `out`.
 ///
@@ -22,7 +24,9 @@ const PAGE: usize = 200;
 pub(crate) async fn run(command: DeadLetters, out: &mut dyn Write) -> Result<(), String> {
     match command {
         DeadLetters::List { meant, limit, after, json, target } => {
-            let listed = letters(&api(&target)?, &meant, (after, limit)).await?;
+            // A table has no room for payloads.
+            let payload = if json { "true" } else { "false" };
+            let listed = letters(&api(&target)?, &meant, payload, (after, limit)).await?;
             if json {
                 return write(out, &pretty(&listed.letters.into()));
             }
@@ -104,6 +108,7 @@ struct Listed {
 async fn letters(
     api: &Api,
     meant: &Meant,
+    payload: &str,
     (mut after, limit): (String, usize),
 ) -> Result<Listed, String> {
     let query = Query::new(meant);
@@ -113,7 +118,7 @@ async fn letters(
         if wanted == 0 {
             return Ok(Listed { letters, next: Some(after) });
         }
-        let path = format!("{PATH}?{}", query.text(&after, Some(wanted)));
+        let path = format!("{PATH}?{}&payload={payload}", query.text(&after, Some(wanted)));
         let answer = api.call(Method::GET, &path, None).await?;
         let page = answer.get("deadLetters").and_then(Value::as_array);
         letters.extend_from_slice(page.ok_or("the broker's answer is no list")?);
@@ -170,7 +175,7 @@ async fn replay(api: &Api, meant: &Meant, out: &mut dyn Write) -> Result<(), Str
     let (mut replayed, mut refused) = (0, 0);
     let mut after = String::new();
     loop {
-        let path = format!("{PATH}/replay?{}", query.text(&after, Some(PAGE)));
+        let path = format!("{PATH}/replay?{}", query.text(&after, Some(REPLAYED)));
         let answer = api.call_for_long(Method::POST, &path).await?;
         replayed += number(&answer, "replayed");
         let failed = answer.get("failed").and_then(Value::as_array);

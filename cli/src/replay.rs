@@ -39,8 +39,10 @@ impl Replay for Replays {
     ) -> BoxFuture<'a, Result<(), String>> {
         async move {
             let text = |name: &str| letter.content.get(name).and_then(Value::as_str);
+            let payload = letter.payload.as_deref();
             if text("kind") == Some("notification") {
-                return self.notifications.replay(tenant, &letter.content).await;
+                let content = Value::Object(letter.content.clone());
+                return self.notifications.replay(tenant, &content, payload).await;
             }
             let name = text("adapter").unwrap_or_default();
             let adapter = self
@@ -48,7 +50,9 @@ impl Replay for Replays {
                 .get()
                 .and_then(|registry| registry.find(name))
                 .ok_or_else(|| format!("the adapter {name:?} does not run in this process"))?;
-            let payload = payload(text("payload").unwrap_or_default(), text("payloadEncoding"))?;
+            let came: Option<String> =
+                payload.and_then(|payload| serde_json::from_str(payload.get()).ok());
+            let payload = bytes(&came.unwrap_or_default(), text("payloadEncoding"))?;
             let letter = musubi_adapter_kit::DeadLetter {
                 id: letter.id.clone(),
                 at: text("at").unwrap_or_default().parse().unwrap_or_default(),
@@ -63,7 +67,7 @@ impl Replay for Replays {
     }
 }
 
-fn payload(text: &str, encoding: Option<&str>) -> Result<Vec<u8>, String> {
+fn bytes(text: &str, encoding: Option<&str>) -> Result<Vec<u8>, String> {
     if encoding != Some("hex") {
         return Ok(text.as_bytes().to_vec());
     }
@@ -80,12 +84,12 @@ fn payload(text: &str, encoding: Option<&str>) -> Result<Vec<u8>, String> {
 
 #[cfg(test)]
 mod tests {
-    use super::payload;
+    use super::bytes;
 
     #[test]
     fn bytes_that_were_no_text_come_back() {
-        assert_eq!(payload("00ff1a", Some("hex")).unwrap(), [0x00, 0xff, 0x1a]);
-        assert_eq!(payload("{}", Some("text")).unwrap(), b"{}");
-        assert!(payload("zz", Some("hex")).is_err());
+        assert_eq!(bytes("00ff1a", Some("hex")).unwrap(), [0x00, 0xff, 0x1a]);
+        assert_eq!(bytes("{}", Some("text")).unwrap(), b"{}");
+        assert!(bytes("zz", Some("hex")).is_err());
     }
 }

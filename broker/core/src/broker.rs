@@ -10,6 +10,7 @@ use musubi_store::Store;
 use prometheus_client::registry::Registry as Metrics;
 
 use crate::contexts::StoredContexts;
+use crate::dead_letters::Run;
 use crate::identity::Identity;
 use crate::schemas;
 use crate::tenants::Tenants;
@@ -67,6 +68,8 @@ pub(crate) struct Shared {
     pub(crate) identity: Identity,
     pub(crate) schemas: schemas::Registry,
     pub(crate) streams: Streams,
+    /// The replay of dead letters that is to be gone on with.
+    pub(crate) replaying: parking_lot::Mutex<Option<Run>>,
 }
 
 impl fmt::Debug for Broker {
@@ -95,6 +98,7 @@ impl Broker {
             identity,
             schemas: schemas::Registry::default(),
             streams,
+            replaying: parking_lot::Mutex::default(),
         }))
     }
 

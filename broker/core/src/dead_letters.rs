@@ -4,32 +4,49 @@
 use std::fmt;
 
 use futures_util::future::BoxFuture;
-use musubi_model::{Cause, Tenant};
-use musubi_store::{Expect, Record, RecordKind, RecordQuery, RecordWrite};
-use serde_json::Value;
+use musubi_model::{Cause, Sequence, Tenant};
+use musubi_store::{Expect, Record, RecordKind, RecordWrite};
+use serde::{Deserialize, Deserializer};
+use serde_json::value::RawValue;
+use serde_json::{Map, Value};
 
 use crate::commit::Plan;
+use crate::seal::Places;
 use crate::{Error, Right, Session};
 
 mod filter;
 mod replay;
 mod retention;
+mod slices;
 
 pub use filter::LetterFilter;
 pub use replay::Replayed;
+pub(crate) use replay::Run;
+use slices::Slices;
 
 /// What could not be delivered or mapped.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug)]
 pub struct DeadLetter {
     /// Which one.
     pub id: String,
-    /// What is known of it: a JSON object with `at`, `adapter` or `subscription`, `origin` or
-    /// `endpoint`, `reason` and `payload`.
-    pub content: Value,
+    /// What is known of it: `at`, `adapter` or `subscription`, `origin` or `endpoint`, `reason`. Who
+    /// reads letters gets `sequence` and `last`, places in the log, as sealed texts.
+    pub content: Map<String, Value>,
+    /// What was to be delivered or mapped, as it is written there. None if it was not asked for.
+    pub payload: Option<Box<RawValue>>,
+}
+
+/// Whether letters are wanted with what was to be delivered.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Payloads {
+    /// With it.
+    Shown,
+    /// Without it.
+    LeftOut,
 }
 
 /// Some of the dead letters of a tenant.
-#[derive(Clone, Debug, Default, PartialEq)]
+#[derive(Clone, Debug, Default)]
 pub struct LetterPage {
     /// In the order of their ids.
     pub letters: Vec<DeadLetter>,
@@ -60,19 +77,22 @@ pub trait Replay: Send + Sync + fmt::Debug {
     ) -> BoxFuture<'a, Result<(), String>>;
 }
 
-/// How many letters are read, or deleted, at once. One may be of some hundred kilobytes.
-const SLICE: usize = 200;
-
-/// The most letters that one page is made from, of which the others are not meant.
+/// The most letters that one page is made from, of which the others are not meant, and the most bytes
+/// of them.
 const LOOKED_AT: usize = 20_000;
+const LOOKED_AT_BYTES: usize = 256 * 1024 * 1024;
+
+/// The most bytes of the letters of one page. One that is larger is a page of its own.
+const PAGE_BYTES: usize = 16 * 1024 * 1024;
 
 /// The most letters that are looked at in one request to throw some away.
 const PURGED_AT_ONCE: usize = 100_000;
 
 impl Session {
     /// Dead letters of the tenant that are meant, in the order of their ids, after the one of the id
-    /// `after` (all, if it is empty), at most `limit`. A page may hold fewer, or none, although there
-    /// are more, where many others lie between: [`LetterPage::next`] says so.
+    /// `after` (all, if it is empty), at most `limit`, and at most 16 MiB unless one alone is larger. A
+    /// page may hold fewer, or none, although there are more, where many others lie between:
+    /// [`LetterPage::next`] says so.
     ///
     /// # Errors
     ///
@@ -82,26 +102,33 @@ impl Session {
         filter: &LetterFilter,
         after: &str,
         limit: usize,
+        payloads: Payloads,
     ) -> Result<LetterPage, Error> {
         self.caller.require(Right::ReadDeadLetters)?;
         self.require_tenant().await?;
         let mut page = LetterPage::default();
         let mut slices = self.letter_slices(after);
+        let places = self.seal().await.places();
         let mut last = None;
-        let mut looked_at = 0_usize;
+        let (mut looked_at, mut bytes_looked_at, mut bytes) = (0_usize, 0_usize, 0_usize);
         while let Some(records) = slices.next().await? {
             looked_at += records.len();
             for record in &records {
+                bytes_looked_at += record.value.len();
                 if filter.admits(record) {
-                    if page.letters.len() == limit {
+                    let (letter, size) = read(record, payloads);
+                    let is_full = bytes + size > PAGE_BYTES && !page.letters.is_empty();
+                    if page.letters.len() == limit || is_full {
                         page.next = last;
                         return Ok(page);
                     }
-                    page.letters.push(letter(record));
+                    bytes += size;
+                    page.letters.push(letter.sealed(&places));
                 }
                 last = Some(record.key.key.clone());
             }
-            if looked_at >= LOOKED_AT && !slices.is_over() {
+            let is_long = looked_at >= LOOKED_AT || bytes_looked_at >= LOOKED_AT_BYTES;
+            if is_long && !slices.is_over() {
                 page.next = last;
                 return Ok(page);
             }
@@ -116,7 +143,8 @@ impl Session {
     /// [`Error::ResourceNotFound`] if there is none.
     pub async fn dead_letter(&self, id: &str) -> Result<DeadLetter, Error> {
         self.caller.require(Right::ReadDeadLetters)?;
-        Ok(letter(&self.letter_record(id).await?))
+        let letter = letter(&self.letter_record(id).await?);
+        Ok(letter.sealed(&self.seal().await.places()))
     }
 
     /// Throws a dead letter away.
@@ -184,48 +212,91 @@ impl Session {
     }
 
     fn letter_slices(&self, after: &str) -> Slices<'_> {
-        Slices { session: self, after: after.to_owned(), is_over: false }
+        Slices::of(self.broker.store(), &self.tenant, after)
     }
 }
 
-/// The letters of a tenant, a few at a time.
-struct Slices<'s> {
-    session: &'s Session,
-    after: String,
-    is_over: bool,
+impl DeadLetter {
+    /// The same for a reader, who is not told how much is written in the whole broker.
+    fn sealed(mut self, places: &Places) -> Self {
+        for name in ["sequence", "last"] {
+            let Some(place) = self.content.get_mut(name) else { continue };
+            *place = match place.as_u64() {
+                Some(number) => places.seal(Sequence(number)).into(),
+                None => Value::Null,
+            };
+        }
+        self
+    }
 }
 
-impl Slices<'_> {
-    /// The next ones; none after the last.
-    async fn next(&mut self) -> Result<Option<Vec<Record>>, Error> {
-        if self.is_over {
-            return Ok(None);
-        }
-        let after = std::mem::take(&mut self.after);
-        let query = RecordQuery {
-            kind: RecordKind::DeadLetter,
-            tenant: Some(self.session.tenant.clone()),
-            prefix: String::new(),
-            after: (!after.is_empty()).then(|| (self.session.tenant.clone(), after)),
-            limit: SLICE,
-        };
-        let records = self.session.broker.store().records(&query).await?;
-        self.is_over = records.len() < SLICE;
-        if let Some(last) = records.last() {
-            self.after.clone_from(&last.key.key);
-        }
-        Ok(Some(records))
-    }
+/// A letter as it is kept.
+#[derive(Deserialize)]
+struct Kept {
+    #[serde(default, deserialize_with = "as_written")]
+    payload: Option<Box<RawValue>>,
+    #[serde(flatten)]
+    content: Map<String, Value>,
+}
 
-    fn is_over(&self) -> bool {
-        self.is_over
-    }
+/// What stands there, null too.
+fn as_written<'de, D: Deserializer<'de>>(from: D) -> Result<Option<Box<RawValue>>, D::Error> {
+    Box::<RawValue>::deserialize(from).map(Some)
 }
 
 fn letter(record: &Record) -> DeadLetter {
-    // A letter that is no JSON is still shown: it is here because something was wrong.
-    let content = serde_json::from_slice(&record.value).unwrap_or_else(
-        |_| serde_json::json!({ "payload": String::from_utf8_lossy(&record.value) }),
-    );
-    DeadLetter { id: record.key.key.clone(), content }
+    let id = record.key.key.clone();
+    // A letter of another form is still shown: it is here because something was wrong.
+    let kept = serde_json::from_slice(&record.value).unwrap_or_else(|_| Kept {
+        payload: serde_json::from_slice(&record.value).ok().or_else(|| {
+            serde_json::value::to_raw_value(&String::from_utf8_lossy(&record.value)).ok()
+        }),
+        content: Map::new(),
+    });
+    DeadLetter { id, content: kept.content, payload: kept.payload }
+}
+
+/// A letter, and how many bytes it has.
+fn read(record: &Record, payloads: Payloads) -> (DeadLetter, usize) {
+    let mut letter = letter(record);
+    let left_out = match payloads {
+        Payloads::Shown => None,
+        Payloads::LeftOut => letter.payload.take(),
+    };
+    let left_out = left_out.map_or(0, |payload| payload.get().len());
+    (letter, record.value.len().saturating_sub(left_out))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use musubi_model::Revision;
+    use musubi_store::RecordKey;
+
+    use super::*;
+
+    fn record(value: &[u8]) -> Record {
+        let key = RecordKey {
+            kind: RecordKind::DeadLetter,
+            tenant: Tenant::default(),
+            key: "1".to_owned(),
+        };
+        Record { key, revision: Revision(1), value: Arc::from(value) }
+    }
+
+    #[test]
+    fn a_payload_is_as_it_is_written() {
+        let check = |value: &str, payload: Option<&str>, members: usize| {
+            let letter = letter(&record(value.as_bytes()));
+            assert_eq!(letter.payload.as_deref().map(RawValue::get), payload, "{value}");
+            assert_eq!(letter.content.len(), members, "{value}");
+        };
+        check(r#"{"reason":"x","payload":{"a": 1.10},"at":-3}"#, Some(r#"{"a": 1.10}"#), 2);
+        check(r#"{"payload":12345678901234567890123}"#, Some("12345678901234567890123"), 0);
+        check(r#"{"payload":null,"sequence":18446744073709551615}"#, Some("null"), 1);
+        check(r#"{"reason":"x"}"#, None, 1);
+        check("[1,2]", Some("[1,2]"), 0);
+        check("no JSON", Some(r#""no JSON""#), 0);
+    }
 }

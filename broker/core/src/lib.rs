@@ -37,7 +37,7 @@ pub use broker::{Broker, BrokerOptions};
 pub use caller::{Caller, Right};
 pub use conditions::{Conditions, OutOfOrder, Versions};
 pub use contexts::{ContextEntry, ContextKind, ServedContext};
-pub use dead_letters::{DeadLetter, LetterFilter, LetterPage, Purged, Replay, Replayed};
+pub use dead_letters::{DeadLetter, LetterFilter, LetterPage, Payloads, Purged, Replay, Replayed};
 pub use entities::{Common, Selection};
 pub use error::Error;
 pub use identity::SourceIdentity;

@@ -5,9 +5,11 @@ use axum::extract::FromRequestParts;
 use axum::response::IntoResponse;
 use http::StatusCode;
 use http::request::Parts;
-use musubi_broker::{DeadLetter, LetterFilter};
+use musubi_broker::{DeadLetter, LetterFilter, Payloads};
 use musubi_model::Timestamp;
-use serde_json::{Value, json};
+use serde::Serialize;
+use serde_json::value::RawValue;
+use serde_json::{Map, Value, json};
 
 use crate::app::App;
 use crate::error::Error;
@@ -58,6 +60,23 @@ impl FromRequestParts<App> for Slice {
     }
 }
 
+/// Which letters are wanted, and whether with what was to be delivered.
+#[derive(Debug)]
+pub(crate) struct Wanted(Slice, Payloads);
+
+impl FromRequestParts<App> for Wanted {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, Problem> {
+        let known = ["subscription", "adapter", "before", "after", "limit", "payload", "local"];
+        let parameters = Parameters::parse(parts.uri.query(), &known)?;
+        parameters.flag("local")?;
+        let is_shown = parameters.get("payload").is_none() || parameters.flag("payload")?;
+        let payloads = if is_shown { Payloads::Shown } else { Payloads::LeftOut };
+        Ok(Self(Slice::read(&parameters, app)?, payloads))
+    }
+}
+
 /// Which letters are to go.
 #[derive(Debug)]
 pub(crate) struct Doomed {
@@ -79,10 +98,11 @@ impl FromRequestParts<App> for Doomed {
 
 /// Answers with letters in the order of their ids, and with the `after` of the next request, if
 /// there may be more.
-pub(crate) async fn list(session: Session, slice: Slice) -> Result<impl IntoResponse, Problem> {
-    let page = session.dead_letters(&slice.filter, &slice.after, slice.limit).await?;
-    let shown: Vec<Value> = page.letters.into_iter().map(shown).collect();
-    Ok(Json(json!({ "deadLetters": shown, "next": page.next })))
+pub(crate) async fn list(session: Session, wanted: Wanted) -> Result<impl IntoResponse, Problem> {
+    let Wanted(Slice { filter, after, limit }, payloads) = wanted;
+    let page = session.dead_letters(&filter, &after, limit, payloads).await?;
+    let dead_letters = page.letters.into_iter().map(shown).collect();
+    Ok(Json(Listed { dead_letters, next: page.next }))
 }
 
 /// Answers with one letter.
@@ -136,27 +156,38 @@ pub(crate) async fn purge(session: Session, doomed: Doomed) -> Result<impl IntoR
     Ok(Json(json!({ "purged": done.purged, "next": done.next })))
 }
 
-/// A letter with its id; a moment that is a number is shown as a time, and a payload of bytes as
-/// the text that it is, if it is one.
-fn shown(letter: DeadLetter) -> Value {
-    let mut content = letter.content;
-    if let Value::Object(members) = &mut content {
-        members.insert("id".to_owned(), letter.id.into());
-        if let Some(micros) = members.get("at").and_then(Value::as_i64) {
-            let at = Timestamp::from_micros(micros).to_string();
-            members.insert("at".to_owned(), at.into());
-        }
-        let text = members.get("payload").and_then(as_text);
-        if let Some(text) = text {
-            members.insert("payload".to_owned(), text.into());
-        }
-    }
-    content
+/// A page of letters.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Listed {
+    dead_letters: Vec<Shown>,
+    next: Option<String>,
 }
 
-fn as_text(payload: &Value) -> Option<String> {
-    let items = payload.as_array()?;
-    let byte = |item: &Value| item.as_u64().and_then(|number| u8::try_from(number).ok());
-    let bytes: Option<Vec<u8>> = items.iter().map(byte).collect();
-    String::from_utf8(bytes?).ok()
+/// A letter as it is shown.
+#[derive(Debug, Serialize)]
+struct Shown {
+    id: String,
+    #[serde(flatten)]
+    content: Map<String, Value>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    payload: Option<Box<RawValue>>,
+}
+
+/// A letter with its id; a moment that is a number is shown as a time, and a payload of bytes as
+/// the text that it is, if it is one.
+fn shown(letter: DeadLetter) -> Shown {
+    let DeadLetter { id, mut content, payload } = letter;
+    content.shift_remove("id");
+    if let Some(micros) = content.get("at").and_then(Value::as_i64) {
+        let at = Timestamp::from_micros(micros).to_string();
+        content.insert("at".to_owned(), at.into());
+    }
+    let payload = payload.map(|payload| as_text(&payload).unwrap_or(payload));
+    Shown { id, content, payload }
+}
+
+fn as_text(payload: &RawValue) -> Option<Box<RawValue>> {
+    let bytes: Vec<u8> = serde_json::from_str(payload.get()).ok()?;
+    serde_json::value::to_raw_value(&String::from_utf8(bytes).ok()?).ok()
 }

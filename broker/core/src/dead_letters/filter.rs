@@ -1,8 +1,10 @@
 //! Which dead letters are meant, and in which order they are replayed.
 
-use musubi_model::Timestamp;
+use musubi_model::{Sequence, Timestamp};
 use musubi_store::Record;
 use serde::Deserialize;
+
+use crate::seal::Places;
 
 /// Which dead letters are meant: those that fit everything that is given. Without anything, all.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -75,7 +77,7 @@ impl LetterFilter {
     pub(super) fn place(&self, record: &Record) -> Option<Place> {
         let envelope = envelope(record);
         self.fits(&envelope).then(|| Place {
-            sequence: envelope.sequence.unwrap_or_default(),
+            sequence: Sequence(envelope.sequence.unwrap_or_default()),
             at: envelope.at.and_then(|at| at.timestamp()).unwrap_or_default(),
             id: record.key.key.clone(),
         })
@@ -86,21 +88,21 @@ impl LetterFilter {
 /// receiver hears of one entity in the order in which it changed, and then of their times.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct Place {
-    sequence: u64,
+    sequence: Sequence,
     at: Timestamp,
     pub(super) id: String,
 }
 
 impl Place {
     /// The place as a cursor has it.
-    pub(super) fn cursor(&self) -> String {
-        format!("{}:{}:{}", self.sequence, self.at.as_micros(), self.id)
+    pub(super) fn cursor(&self, places: &Places) -> String {
+        format!("{}:{}:{}", places.seal(self.sequence), self.at.as_micros(), self.id)
     }
 
-    /// The place of a cursor.
-    pub(super) fn from_cursor(cursor: &str) -> Option<Self> {
+    /// The place of a cursor that was sealed so.
+    pub(super) fn from_cursor(cursor: &str, places: &Places) -> Option<Self> {
         let mut parts = cursor.splitn(3, ':');
-        let sequence = parts.next()?.parse().ok()?;
+        let sequence = places.open(parts.next()?)?;
         let at = Timestamp::from_micros(parts.next()?.parse().ok()?);
         Some(Self { sequence, at, id: parts.next()?.to_owned() })
     }
@@ -113,8 +115,10 @@ mod tests {
     use musubi_model::{Revision, Tenant};
     use musubi_store::{RecordKey, RecordKind};
     use serde_json::{Value, json};
+    use uuid::Uuid;
 
     use super::*;
+    use crate::Seal;
 
     fn letter(value: &Value) -> Record {
         let key = "letter:1".to_owned();
@@ -151,10 +155,16 @@ mod tests {
     fn a_place_is_read_as_it_was_written() {
         let sent = letter(&json!({ "subscription": "urn:x:s", "at": -3, "sequence": 7 }));
         let place = LetterFilter::default().place(&sent).unwrap();
-        assert_eq!(place.cursor(), "7:-3:letter:1");
-        assert_eq!(Place::from_cursor(&place.cursor()), Some(place));
-        for malformed in ["", "7", "7:3", "x:3:a", "7:x:a"] {
-            assert_eq!(Place::from_cursor(malformed), None, "{malformed}");
+        let of = |tenant: &str| Seal::new(&Uuid::from_u128(7), &tenant.parse().unwrap()).places();
+        let (kyoto, nara) = (of("kyoto"), of("nara"));
+        let cursor = place.cursor(&kyoto);
+        let sealed = kyoto.seal(Sequence(7));
+        assert_eq!(cursor, format!("{sealed}:-3:letter:1"));
+        assert_eq!(Place::from_cursor(&cursor, &kyoto), Some(place));
+        assert_eq!(Place::from_cursor(&cursor, &nara), None);
+        let missing = [sealed.clone(), format!("{sealed}:3"), format!("{sealed}:x:a")];
+        for malformed in missing.iter().map(String::as_str).chain(["", "7:3:a", "x:3:a"]) {
+            assert_eq!(Place::from_cursor(malformed, &kyoto), None, "{malformed}");
         }
     }
 }

@@ -1,10 +1,10 @@
 //! Dead letters that nobody has looked after for long.
 
 use musubi_model::{Cause, Timestamp};
-use musubi_store::{Expect, Group, RecordKind, RecordQuery, RecordWrite};
+use musubi_store::{Expect, Group, RecordWrite};
 
-use super::SLICE;
 use super::filter::LetterFilter;
+use super::slices::Slices;
 use crate::{Broker, Error};
 
 impl Broker {
@@ -17,19 +17,8 @@ impl Broker {
     pub async fn remove_dead_letters_before(&self, moment: Timestamp) -> Result<u64, Error> {
         let filter = LetterFilter::before(moment);
         let mut removed = 0;
-        let mut after = None;
-        loop {
-            let query = RecordQuery {
-                kind: RecordKind::DeadLetter,
-                tenant: None,
-                prefix: String::new(),
-                after: after.take(),
-                limit: SLICE,
-            };
-            let records = self.store().records(&query).await?;
-            if let Some(last) = records.last().filter(|_| records.len() == SLICE) {
-                after = Some((last.key.tenant.clone(), last.key.key.clone()));
-            }
+        let mut slices = Slices::of_all(self.store());
+        while let Some(records) = slices.next().await? {
             let old: Vec<RecordWrite> = records
                 .into_iter()
                 .filter(|record| filter.admits(record))
@@ -42,9 +31,7 @@ impl Broker {
                 let group = Group { time, cause, writes: Vec::new(), records: old };
                 self.store().commit(vec![group]).await?;
             }
-            if after.is_none() {
-                return Ok(removed);
-            }
         }
+        Ok(removed)
     }
 }

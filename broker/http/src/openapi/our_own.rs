@@ -44,9 +44,17 @@ fn letters() -> Vec<Path> {
                 get("listDeadLetters", "List the dead letters")
                     .about(
                         "A page may hold fewer than limit although there are more, where many others \
-                         lie between: next says so.",
+                         lie between, or where they have more than 16 MiB: next says so.",
                     )
-                    .query(&["subscription", "adapter", "before", "after", "limit", "local"])
+                    .query(&[
+                        "subscription",
+                        "adapter",
+                        "before",
+                        "after",
+                        "limit",
+                        "payload",
+                        "local",
+                    ])
                     .shows_json("DeadLetters", &["Letters"]),
             )
             .with(
@@ -76,7 +84,8 @@ fn letters() -> Vec<Path> {
                 .about(
                     "In the order of the changes that they tell of, at most limit of them, and for \
                      about 15 seconds at most. One that is refused again stays, and the next one is \
-                     tried.",
+                     tried. One that comes while a replay takes several requests may be left to the \
+                     next replay.",
                 )
                 .query(&["subscription", "adapter", "before", "after", "limit", "local"])
                 .shows_json("Replayed", &["SentAgain"])

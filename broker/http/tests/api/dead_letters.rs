@@ -219,3 +219,96 @@ async fn old_ones_are_thrown_away_in_all_tenants() {
     assert_eq!(broker.remove_dead_letters_before(moment).await.unwrap(), 0);
     assert_eq!(ids(&api.get(LETTERS).await.value()), ["a", "b", "c", "d", "f"]);
 }
+
+#[tokio::test]
+async fn how_much_all_tenants_write_is_in_no_answer() {
+    let receiver = Arc::new(Receiver::default());
+    receiver.accepts.store(true, Ordering::Relaxed);
+    let api = Api::with(HttpOptions::default(), Some(receiver));
+    let mut several = notification(SHELTERS, 86_753_091);
+    several["last"] = json!(86_753_095);
+    let others = [("b".to_owned(), 86_753_097), ("c".to_owned(), 86_753_099)];
+    let others = others.map(|(id, number)| (id, notification(SHELTERS, number)));
+    put(&api, [("a".to_owned(), several)].into_iter().chain(others)).await;
+    let list = api.get(LETTERS).await.value();
+    let one = api.get(&format!("{LETTERS}/a")).await.value();
+    let first = post(&api, &format!("{LETTERS}/replay?limit=1")).await.value();
+    let next = first["next"].as_str().unwrap();
+    let second = post(&api, &format!("{LETTERS}/replay?limit=1&after={next}")).await.value();
+    for answer in [&list, &one, &first, &second] {
+        assert!(!answer.to_string().contains("867530"), "{answer}");
+    }
+    assert_eq!(one["sequence"], list["deadLetters"][0]["sequence"]);
+    assert_ne!(one["sequence"], one["last"]);
+    for name in ["sequence", "last"] {
+        assert_eq!(one[name].as_str().unwrap().len(), 24, "{one}");
+    }
+    let plain = format!("{LETTERS}/replay?after=86753097:1700000000000000:b");
+    post(&api, &plain).await.is_problem(400, "BadRequestData");
+}
+
+#[tokio::test]
+async fn a_page_ends_by_bytes_and_leaves_payloads_out_if_it_is_asked_to() {
+    let api = Api::new();
+    let large =
+        |mebibytes: usize| json!({ "adapter": "gbfs", "payload": "x".repeat(mebibytes << 20) });
+    put(&api, (0..20).map(|number| (format!("{number:02}"), large(1)))).await;
+    put(&api, [("20".to_owned(), large(17)), ("21".to_owned(), json!({ "adapter": "gbfs" }))])
+        .await;
+    let mut after = String::new();
+    let mut pages = Vec::new();
+    loop {
+        let page = api.get(&format!("{LETTERS}?limit=1000&after={after}")).await.value();
+        pages.push(ids(&page).len());
+        match page["next"].as_str() {
+            Some(next) => next.clone_into(&mut after),
+            None => break,
+        }
+    }
+    assert_eq!(pages, [15, 5, 1, 1]);
+    let page = api.get(&format!("{LETTERS}?limit=1000&payload=false")).await.value();
+    assert_eq!((ids(&page).len(), &page["next"]), (22, &Value::Null));
+    assert!(page["deadLetters"].as_array().unwrap().iter().all(|it| it.get("payload").is_none()));
+    api.get(&format!("{LETTERS}?payload=no")).await.is_problem(400, "InvalidRequest");
+}
+
+#[tokio::test]
+async fn a_payload_is_shown_as_it_is_written() {
+    let api = Api::new();
+    let body = r#"{"value":12345678901234567890123,"other":1.10}"#;
+    let value = notification(SHELTERS, 1).to_string().replace(r#"{"type":"Notification"}"#, body);
+    assert!(value.contains(body), "{value}");
+    let key =
+        RecordKey { kind: RecordKind::DeadLetter, tenant: Tenant::default(), key: "a".to_owned() };
+    let write = RecordWrite { key, expect: Expect::Any, value: Some(Arc::from(value.as_bytes())) };
+    api.store.commit(vec![Group { records: vec![write], ..Group::default() }]).await.unwrap();
+    for path in [LETTERS.to_owned(), format!("{LETTERS}/a")] {
+        let answer = api.get(&path).await;
+        let text = &answer.body;
+        assert!(text.contains(body), "{text}");
+    }
+}
+
+#[tokio::test]
+async fn a_replay_of_several_requests_looks_at_the_letters_once() {
+    let receiver = Arc::new(Receiver::default());
+    receiver.accepts.store(true, Ordering::Relaxed);
+    let api = Api::with(HttpOptions::default(), Some(receiver.clone()));
+    put_many(&api).await;
+    let path = format!("{LETTERS}/replay?subscription={SHELTERS}&limit=2");
+    let first = post(&api, &path).await.value();
+    // One that comes meanwhile is not looked for, and one that goes is left out.
+    put(&api, [("h".to_owned(), notification(SHELTERS, 4))]).await;
+    assert_eq!(api.delete(&format!("{LETTERS}/d")).await.status, 204);
+    let after = first["next"].as_str().unwrap();
+    let second = post(&api, &format!("{path}&after={after}")).await.value();
+    assert_eq!((second["replayed"].as_u64(), second["left"].as_u64()), (Some(1), Some(1)));
+    // Another replay takes the place of this one, which then looks again.
+    post(&api, &format!("{LETTERS}/replay?limit=1")).await;
+    assert_eq!(*receiver.seen.lock(), ["e", "c", "a", "g"]);
+    post(&api, &format!("{LETTERS}/replay?limit=1")).await;
+    let after = second["next"].as_str().unwrap();
+    let third = post(&api, &format!("{path}&after={after}")).await.value();
+    assert_eq!(third, json!({ "replayed": 2, "failed": [], "left": 0, "next": null }));
+    assert_eq!(*receiver.seen.lock(), ["e", "c", "a", "g", "f", "h", "b"]);
+}

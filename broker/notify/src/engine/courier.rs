@@ -6,7 +6,7 @@ use std::time::Duration;
 use musubi_model::{Clock, Sequence, Timestamp};
 use musubi_store::{Change, Store, StoreError, Subject};
 
-use crate::engine::ticket::{Attempt, Due, Errand, Ticket, Verdict, page_id};
+use crate::engine::ticket::{Attempt, Due, Errand, Page, Ticket, Verdict, page_id};
 use crate::notification::{ComposeError, Content, Envelope, Surroundings, compose};
 use crate::occasions::gather::gather;
 use crate::occasions::{Occasion, OccasionKind};
@@ -31,11 +31,24 @@ impl Courier {
     /// Does one errand.
     pub(crate) async fn attempt(&self, errand: Errand) -> Attempt {
         let at = self.clock.now();
+        let mut page = None;
         let verdict = match &errand.ticket.what {
             Due::Changes(changes) => self.tell_changes(&errand, changes, at).await,
-            Due::Occasion(occasion) => self.tell_occasion(&errand, occasion, at).await,
+            Due::Occasion(Occasion { kind, .. }) => match kind {
+                OccasionKind::Initial | OccasionKind::Periodic => {
+                    self.tell_all(&errand, at, &mut page).await
+                }
+                OccasionKind::Silent { entity, since } => {
+                    let content = Content::Alert { entity, since: *since, returned: false };
+                    self.tell_alert(&errand, at, content).await
+                }
+                OccasionKind::Returned { entity, since } => {
+                    let content = Content::Alert { entity, since: *since, returned: true };
+                    self.tell_alert(&errand, at, content).await
+                }
+            },
         };
-        Attempt { ticket: errand.ticket, at, verdict: verdict.unwrap_or_else(|ended| ended) }
+        Attempt { ticket: errand.ticket, at, verdict: verdict.unwrap_or_else(|ended| ended), page }
     }
 
     /// An end that comes early is an error, for the sake of `?`.
@@ -54,33 +67,36 @@ impl Courier {
         self.tell(errand, (&id, at), Content::Changes(&changes)).await
     }
 
-    async fn tell_occasion(
+    async fn tell_alert(
         &self,
         errand: &Errand,
-        occasion: &Occasion,
         at: Timestamp,
+        content: Content<'_>,
+    ) -> Result<Verdict, Verdict> {
+        let id = errand.ticket.what.notification_id(&errand.ticket.key);
+        self.tell(errand, (&id, at), content).await
+    }
+
+    /// Tells of all entities that the subscription is about, page by page until one is not accepted.
+    /// That one is `current` then.
+    async fn tell_all(
+        &self,
+        errand: &Errand,
+        at: Timestamp,
+        current: &mut Option<Page>,
     ) -> Result<Verdict, Verdict> {
         let Ticket { key, what, applied, .. } = &*errand.ticket;
-        let id = what.notification_id(key);
-        let (entity, since, returned) = match &occasion.kind {
-            OccasionKind::Silent { entity, since } => (entity, since, false),
-            OccasionKind::Returned { entity, since } => (entity, since, true),
-            OccasionKind::Initial | OccasionKind::Periodic => {
-                let mut pages = gather(&self.store, applied, at);
-                let mut page = 0;
-                while let Some(entities) = pages.next().await.map_err(Verdict::Unread)? {
-                    let id = page_id(&id, page);
-                    let told = self.tell(errand, (&id, at), Content::State(&entities)).await?;
-                    if !matches!(told, Verdict::Delivered) {
-                        return Ok(told);
-                    }
-                    page += 1;
-                }
-                return Ok(if page == 0 { Verdict::Nothing } else { Verdict::Delivered });
+        let occasion = what.notification_id(key);
+        let mut pages = gather(&self.store, applied, at);
+        while let Some(entities) = pages.next().await.map_err(Verdict::Unread)? {
+            let id = page_id(&occasion, entities.iter().map(|entity| &entity.id));
+            let page = current.insert(Page { id, left: pages.left() });
+            let told = self.tell(errand, (&page.id, at), Content::State(&entities)).await?;
+            if !matches!(told, Verdict::Delivered) {
+                return Ok(told);
             }
-        };
-        let content = Content::Alert { entity, since: *since, returned };
-        self.tell(errand, (&id, at), content).await
+        }
+        Ok(if current.is_none() { Verdict::Nothing } else { Verdict::Delivered })
     }
 
     async fn tell(

@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
+use serde_json::value::RawValue;
 use tokio::task::{Id, JoinError};
 use tokio::time::Instant;
 
@@ -12,7 +13,7 @@ use crate::engine::applied::Applied;
 use crate::engine::chores::Chore;
 use crate::engine::courier::is_older;
 use crate::engine::notifier::{State, Wake};
-use crate::engine::ticket::{Attempt, Due, Errand, Ticket, Verdict};
+use crate::engine::ticket::{Attempt, Due, Errand, Page, Ticket, Verdict};
 use crate::queue::endpoint::{EndpointKey, Sign};
 use crate::queue::lane::LaneState;
 use crate::queue::turns::Turn;
@@ -110,7 +111,7 @@ impl State<'_> {
                 let Some(ticket) = self.tickets.remove(&error.id()) else { return };
                 let id = ticket.key.id.as_str();
                 tracing::error!(%error, subscription.id = id, "a delivery broke");
-                Attempt { ticket, at: self.clock.now(), verdict: Verdict::Broken }
+                Attempt { ticket, at: self.clock.now(), verdict: Verdict::Broken, page: None }
             }
         };
         let sign = match &attempt.verdict {
@@ -150,7 +151,7 @@ impl State<'_> {
     }
 
     fn book(&mut self, attempt: Attempt) {
-        let Attempt { ticket, at, verdict } = attempt;
+        let Attempt { ticket, at, verdict, page } = attempt;
         let key = &ticket.key;
         let Some(account) = self.accounts.get_mut(key) else { return };
         account.lane.state = LaneState::Idle;
@@ -166,18 +167,18 @@ impl State<'_> {
                 account.book.status.failed(at);
                 account.last_failure = Some(failure.reason.as_str().into());
                 account.lane.first_sent.get_or_insert(at);
-                self.fail(&ticket, failure);
+                self.fail(&ticket, failure, page);
             }
             Verdict::Overdue(body) => {
                 let reason = "the endpoint kept failing until the change was too old";
-                self.give_up(&ticket, reason.to_owned(), &body);
+                self.give_up(&ticket, (reason.to_owned(), &body), page);
             }
             Verdict::Gone(count) => self.give_up_gone(&ticket, count),
             Verdict::Unwritable(reason) => {
                 if ticket.what.count() > 1 {
                     self.break_up(key, ticket.what.count());
                 } else {
-                    self.give_up(&ticket, reason, &Bytes::new());
+                    self.give_up(&ticket, (reason, &Bytes::new()), page);
                 }
             }
             Verdict::Unread(error) => {
@@ -187,13 +188,14 @@ impl State<'_> {
                 self.rest(key, self.options.first_retry);
             }
             Verdict::Broken => {
-                self.fail(&ticket, Failure::refused("the notification cannot be written"));
+                let failure = Failure::refused("the notification cannot be written");
+                self.fail(&ticket, failure, page);
             }
         }
     }
 
     /// After a failure: tries again later, or gives up.
-    fn fail(&mut self, ticket: &Ticket, failure: Failure) {
+    fn fail(&mut self, ticket: &Ticket, failure: Failure, page: Option<Page>) {
         self.touch(&ticket.key);
         self.save_within(self.options.save_delay);
         let Some(account) = self.accounts.get_mut(&ticket.key) else { return };
@@ -214,7 +216,7 @@ impl State<'_> {
             || is_refused
             || is_older(ticket.what.time(), self.clock.now(), self.options.max_age);
         if is_last {
-            return self.give_up(ticket, failure.reason, &failure.body);
+            return self.give_up(ticket, (failure.reason, &failure.body), page);
         }
         self.shared.metrics.attempt(if failure.is_refusal { "refused" } else { "failed" });
         let pause = self.backoff().pause(attempts, &ticket.key);
@@ -233,10 +235,22 @@ impl State<'_> {
         self.wake_at(until, Wake::Lane(key.clone(), generation));
     }
 
-    /// Puts a notification among the dead letters.
-    fn give_up(&mut self, ticket: &Ticket, reason: String, body: &Bytes) {
-        let payload = serde_json::from_slice(body).unwrap_or_default();
-        self.write_letter(ticket, &ticket.what, (reason, payload));
+    /// Puts a notification among the dead letters. Of several pages that is the one which was not
+    /// accepted; those after it are named in the reason.
+    fn give_up(&mut self, ticket: &Ticket, (reason, body): (String, &Bytes), page: Option<Page>) {
+        let (id, left) = match page {
+            Some(Page { id, left }) => (id, left),
+            None => (ticket.what.notification_id(&ticket.key), 0),
+        };
+        let reason = match left {
+            0 => reason,
+            1 => format!("{reason}; one more entity was to be told after these, and was not"),
+            _ => {
+                format!("{reason}; {left} more entities were to be told after these, and were not")
+            }
+        };
+        let text = LetterText { id, reason, payload: as_written(body) };
+        self.write_letter(ticket, &ticket.what, text);
         self.settle(&ticket.key, Settled::Dead);
     }
 
@@ -245,8 +259,9 @@ impl State<'_> {
     fn give_up_gone(&mut self, ticket: &Ticket, count: usize) {
         let Due::Changes(changes) = &ticket.what else { return };
         let gone = Due::Changes(changes.iter().take(count).copied().collect());
+        let id = gone.notification_id(&ticket.key);
         let reason = "the change is no longer in the log".to_owned();
-        self.write_letter(ticket, &gone, (reason, serde_json::Value::Null));
+        self.write_letter(ticket, &gone, LetterText { id, reason, payload: None });
         self.break_up(&ticket.key, changes.len());
         if let Some(account) = self.accounts.get_mut(&ticket.key) {
             account.trying = Some(gone);
@@ -254,31 +269,38 @@ impl State<'_> {
         self.settle(&ticket.key, Settled::Dead);
     }
 
-    fn write_letter(
-        &mut self,
-        ticket: &Ticket,
-        what: &Due,
-        (reason, payload): (String, serde_json::Value),
-    ) {
+    fn write_letter(&mut self, ticket: &Ticket, what: &Due, text: LetterText) {
         let key = &ticket.key;
         let Some(account) = self.accounts.get(key) else { return };
         let letter = DeadNotification {
-            id: what.notification_id(key),
+            id: text.id,
             kind: DeadNotification::KIND.to_owned(),
             subscription: key.id.clone(),
             endpoint: account.applied.subscription.notification.endpoint.host(),
-            reason,
+            reason: text.reason,
             at: self.clock.now(),
             // An occasion is no change; it came after all that has been read.
             sequence: what.first().unwrap_or(self.cursor),
             last: what.last(),
             changes: u64::try_from(what.count()).unwrap_or(u64::MAX),
-            payload,
+            payload: text.payload,
         };
         let (id, reason) = (key.id.as_str(), &letter.reason);
         tracing::warn!(subscription.id = id, reason, "a notification is among the dead letters");
         self.unsaved.dead.push((key.tenant.clone(), letter));
     }
+}
+
+/// What only the end of a notification tells of its letter.
+struct LetterText {
+    id: String,
+    reason: String,
+    payload: Option<Box<RawValue>>,
+}
+
+/// The body as it is written; none if there is none.
+fn as_written(body: &[u8]) -> Option<Box<RawValue>> {
+    serde_json::from_slice(body).ok()
 }
 
 fn cooldown(applied: &Applied) -> Duration {

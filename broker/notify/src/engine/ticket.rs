@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
-use musubi_model::{Sequence, Timestamp};
+use musubi_model::{EntityId, Sequence, Timestamp};
 use musubi_store::StoreError;
 use uuid::Uuid;
 
@@ -61,8 +61,8 @@ impl Due {
         }
     }
 
-    /// The id of the notification: always the same, so that a receiver can tell a repetition. Of
-    /// one with several pages that of the first; see [`page_id`].
+    /// The id of the notification: always the same, so that a receiver can tell a repetition. What
+    /// tells of all entities goes by [`page_id`].
     pub(crate) fn notification_id(&self, AccountKey { tenant, id }: &AccountKey) -> String {
         match self {
             Self::Changes(changes) => match (changes.first(), changes.last()) {
@@ -88,12 +88,20 @@ impl Due {
     }
 }
 
-/// The id of a page of a notification that has several.
-pub(crate) fn page_id(first: &str, page: usize) -> String {
-    match page {
-        0 => first.to_owned(),
-        _ => of_name(&format!("{first}\n{page}")),
+/// The id of a page of an occasion that tells of all entities. It follows from which entities those
+/// are: where one is gone at the next attempt, the pages are cut otherwise, and a receiver that knows
+/// the id of a page has to know all that is in it.
+pub(crate) fn page_id<'a>(
+    occasion: &str,
+    entities: impl IntoIterator<Item = &'a EntityId>,
+) -> String {
+    let mut name = occasion.to_owned();
+    for entity in entities {
+        // No identifier has a line break.
+        name.push('\n');
+        name.push_str(entity.as_str());
     }
+    of_name(&name)
 }
 
 fn of_name(name: &str) -> String {
@@ -130,6 +138,17 @@ pub(crate) struct Attempt {
     /// When it began.
     pub(crate) at: Timestamp,
     pub(crate) verdict: Verdict,
+    /// Which page of several the verdict is about, if it is of a page.
+    pub(crate) page: Option<Page>,
+}
+
+/// One notification of an occasion that tells of all entities.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Page {
+    /// Its id.
+    pub(crate) id: String,
+    /// How many entities were to come in those after it, which were not sent.
+    pub(crate) left: u64,
 }
 
 /// What came of an attempt.
@@ -168,7 +187,7 @@ mod tests {
     fn the_id_is_one_for_what_it_tells_and_another_for_everything_else() {
         let id = "urn:ngsi-ld:Subscription:1".parse().unwrap();
         let key = AccountKey { tenant: "town".parse().unwrap(), id };
-        let entity: musubi_model::EntityId = "urn:x:1".parse().unwrap();
+        let entity: EntityId = "urn:x:1".parse().unwrap();
         let at = Timestamp::from_seconds(7);
         let occasion = |kind| Due::Occasion(Occasion { at, kind });
         let all = [
@@ -190,8 +209,12 @@ mod tests {
         );
         let single = notification_id(&key.tenant, &key.id, (Sequence(1), at));
         assert_eq!(changes(&[1]).notification_id(&key), single);
-        assert_eq!(page_id(&single, 0), single);
-        assert!(ids.insert(page_id(&single, 1)) && ids.insert(page_id(&single, 2)));
+        let entities: Vec<EntityId> =
+            ["urn:x:1", "urn:x:2", "urn:x:3"].map(|it| it.parse().unwrap()).into();
+        for page in [&entities[..1], &entities[..2], &entities[1..], &entities[..]] {
+            assert!(ids.insert(page_id(&single, page)), "{page:?}");
+            assert_eq!(page_id(&single, page), page_id(&single, page));
+        }
     }
 
     #[test]

@@ -2,15 +2,17 @@
 
 use musubi_model::{Sequence, Timestamp};
 use serde::{Deserialize, Serialize};
+use serde_json::value::RawValue;
 
 use crate::SubscriptionId;
 
 /// The value of a dead letter record that the notifier writes: JSON with these members, in
 /// `camelCase`. Its key is the id, its tenant that of the subscription.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct DeadNotification {
-    /// The id of the notification, the same for every attempt.
+    /// The id of the notification, the same for every attempt. Of an occasion that takes several
+    /// notifications, that of the one which was not accepted.
     pub id: String,
     /// `notification`.
     pub kind: String,
@@ -31,8 +33,10 @@ pub struct DeadNotification {
     /// of one.
     #[serde(default = "one")]
     pub changes: u64,
-    /// The body of the notification; null if the change was no longer in the log.
-    pub payload: serde_json::Value,
+    /// The body of the notification, byte for byte as it was sent or would have been. None (null) if
+    /// there was none to send: the reason says why.
+    #[serde(default)]
+    pub payload: Option<Box<RawValue>>,
 }
 
 fn one() -> u64 {
@@ -58,5 +62,21 @@ mod tests {
         assert_eq!((letter.sequence, letter.last, letter.changes), (Sequence(7), None, 1));
         value["changes"] = 1.into();
         assert_eq!(serde_json::to_value(&letter).unwrap(), value);
+    }
+
+    #[test]
+    fn the_body_stays_as_it_is_written() {
+        let body = r#"{"value":12345678901234567890123,"other":1.10,"text":"\u00e9"}"#;
+        let text = format!(
+            r#"{{"id":"urn:x:1","kind":"notification","subscription":"urn:x:s","endpoint":"h:1",
+            "reason":"the endpoint answered 500","at":0,"sequence":7,"payload":{body}}}"#
+        );
+        let letter: DeadNotification = serde_json::from_str(&text).unwrap();
+        assert_eq!(letter.payload.as_deref().map(RawValue::get), Some(body));
+        let written = serde_json::to_string(&letter).unwrap();
+        assert!(written.contains(body), "{written}");
+        let nothing = text.replace(body, "null");
+        let letter: DeadNotification = serde_json::from_str(&nothing).unwrap();
+        assert!(letter.payload.is_none());
     }
 }

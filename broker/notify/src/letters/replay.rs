@@ -9,6 +9,7 @@ use musubi_outbound::Client;
 use musubi_store::{RecordKind, RecordQuery, Store};
 use serde::Deserialize as _;
 use serde_json::Value;
+use serde_json::value::RawValue;
 
 use crate::engine::applied::{Applied, CompiledContexts};
 use crate::transport::transports::Transports;
@@ -37,23 +38,26 @@ impl Replayer {
         Self { store, transports: Transports::new(client, clock), timeout: options.timeout }
     }
 
-    /// Sends the notification of a dead letter, whose value this is. Answers once the endpoint
-    /// has accepted it.
+    /// Sends the notification of a dead letter: what is known of it beside its body, and the body.
+    /// Answers once the endpoint has accepted it.
     ///
     /// # Errors
     ///
     /// A sentence: the letter holds no notification, its subscription is gone, or the endpoint did
     /// not accept it.
-    pub async fn replay(&self, tenant: &Tenant, letter: &Value) -> Result<(), String> {
+    pub async fn replay(
+        &self,
+        tenant: &Tenant,
+        letter: &Value,
+        payload: Option<&RawValue>,
+    ) -> Result<(), String> {
         let letter = DeadNotification::deserialize(letter)
             .map_err(|error| format!("the letter is no notification: {error}"))?;
-        if letter.payload.is_null() {
-            return Err(
-                "the change is no longer in the log, so there is nothing to send".to_owned()
-            );
-        }
+        let Some(payload) = payload.filter(|payload| payload.get() != "null") else {
+            return Err(format!("{}, so there is nothing to send", letter.reason));
+        };
         let applied = self.subscription(tenant, &letter).await?;
-        let body = Bytes::from(letter.payload.to_string());
+        let body = Bytes::copy_from_slice(payload.get().as_bytes());
         let sent = self.transports.send(&applied, &letter.id, body, self.timeout).await;
         sent.map_err(|failure| failure.reason)
     }

@@ -29,6 +29,10 @@ pub(crate) struct Gathering {
     query: EntityQuery,
     /// Where the last entity stands, once the first page has been read, unless that was all.
     last: Option<Position>,
+    /// How many entities there were in all when the first page was read, and how many have been
+    /// taken.
+    total: u64,
+    taken: u64,
     is_over: bool,
 }
 
@@ -45,6 +49,8 @@ pub(crate) fn gather(store: &Arc<dyn Store>, applied: &Applied, now: Timestamp) 
             ..EntityQuery::default()
         },
         last: None,
+        total: 0,
+        taken: 0,
         is_over: false,
     }
 }
@@ -63,9 +69,18 @@ impl Gathering {
         if self.query.count && page.more {
             self.last = self.find_last(page.total).await?;
         }
+        if self.query.count {
+            self.total = page.total.unwrap_or_default();
+        }
         self.query.count = false;
         let taken = self.take(page);
+        self.taken += u64::try_from(taken.len()).unwrap_or(u64::MAX);
         Ok((!taken.is_empty()).then_some(taken))
+    }
+
+    /// How many entities come after the pages that were given, but for those that go meanwhile.
+    pub(crate) fn left(&self) -> u64 {
+        if self.is_over { 0 } else { self.total.saturating_sub(self.taken) }
     }
 
     /// Where the last of all entities stands.

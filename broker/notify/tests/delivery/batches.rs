@@ -5,7 +5,7 @@ use musubi_notify::NotifierOptions;
 use serde_json::json;
 
 use crate::receiver::{Arrival, Receiver};
-use crate::town::{Running, Town, at_most, ledger, one_by_one, quick, to};
+use crate::town::{Running, Town, at_most, body, ledger, one_by_one, quick, to};
 
 fn counts(receiver: &Receiver) -> Vec<Vec<u64>> {
     receiver.arrivals("/a").iter().map(Arrival::counts).collect()
@@ -140,5 +140,5 @@ async fn several_changes_that_are_given_up_are_one_letter_that_counts_them() {
     assert_eq!((letter.changes, letter.sequence.0), (4, first.0 + 1));
     assert_eq!(letter.last.map(|last| last.0), Some(first.0 + 4));
     assert_eq!(letter.id, receiver.arrivals("/a")[1].id());
-    assert_eq!(letter.payload["data"].as_array().unwrap().len(), 4);
+    assert_eq!(body(letter)["data"].as_array().unwrap().len(), 4);
 }

@@ -1,5 +1,6 @@
 //! What is due without a change: at intervals, and at the beginning.
 
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -10,7 +11,7 @@ use serde_json::{Value, json};
 
 use crate::receiver::{Arrival, Receiver};
 use crate::store::Unreliable;
-use crate::town::{Town, ledger, quick, to};
+use crate::town::{Town, body, ledger, quick, to};
 
 mod silence;
 
@@ -103,6 +104,56 @@ async fn a_tick_with_much_to_tell_is_several_notifications_and_counts_as_one() {
     assert_eq!(arrivals[0].id(), arrivals[2].id());
     assert_eq!(arrivals[1].id(), arrivals[3].id());
     assert_eq!(running.ledger(&subscription), ledger([1, 0, 0, 0]));
+}
+
+#[tokio::test]
+async fn a_page_that_is_cut_otherwise_has_another_id() {
+    let (town, receiver) = (Town::new(), Receiver::start().await);
+    for number in 0..1_200 {
+        town.write_entity(&sensor(number)).await;
+    }
+    let subscription = town.subscribe(&every_ten("1", &receiver.url("/a"))).await;
+    let running = town.run(quick());
+    running.caught_up().await;
+    receiver.hold(true);
+    receiver.answer("/a", &[503]);
+    town.pass(TEN);
+    receiver.expect("/a", 1).await;
+    // With it gone, the first page ends one later.
+    town.delete_entity("urn:ngsi-ld:Sensor:7").await;
+    receiver.hold(false);
+    let arrivals = receiver.expect("/a", 3).await;
+    running.settled().await;
+    let mut told: HashMap<&str, HashSet<&str>> = HashMap::new();
+    for arrival in &arrivals {
+        let data = arrival.body["data"].as_array().unwrap();
+        let ids = data.iter().map(|it| it["id"].as_str().unwrap()).collect();
+        let before = told.entry(arrival.id()).or_insert_with(|| HashSet::clone(&ids));
+        assert_eq!(*before, ids, "one id, one set of entities");
+    }
+    assert_eq!(told.len(), 3);
+    assert_eq!(running.ledger(&subscription), ledger([1, 0, 0, 0]));
+}
+
+#[tokio::test]
+async fn the_letter_of_a_page_has_its_id_and_says_what_was_not_sent() {
+    let (town, receiver) = (Town::new(), Receiver::start().await);
+    for number in 0..2_200 {
+        town.write_entity(&sensor(number)).await;
+    }
+    let subscription = town.subscribe(&every_ten("1", &receiver.url("/a"))).await;
+    let running = town.run(NotifierOptions { refusals: 1, ..quick() });
+    running.caught_up().await;
+    receiver.answer("/a", &[200, 410]);
+    town.pass(TEN);
+    let arrivals = receiver.expect("/a", 2).await;
+    running.settled().await;
+    assert_eq!(running.ledger(&subscription), ledger([0, 0, 1, 0]));
+    let [letter] = &town.dead_letters().await[..] else { panic!("one is expected") };
+    assert_eq!(letter.id, arrivals[1].id());
+    assert_eq!(body(letter), arrivals[1].body);
+    let rest = "; 200 more entities were to be told after these, and were not";
+    assert!(letter.reason.ends_with(rest), "{}", letter.reason);
 }
 
 #[tokio::test]

@@ -25,6 +25,8 @@ pub(crate) struct Arrival {
     pub(crate) path: String,
     pub(crate) headers: HeaderMap,
     pub(crate) body: Value,
+    /// The body as it came.
+    pub(crate) text: String,
 }
 
 impl Arrival {
@@ -191,10 +193,11 @@ impl Receiver {
 
 async fn take(State(desk): State<Desk>, uri: Uri, headers: HeaderMap, body: Bytes) -> Response {
     let path = uri.path().to_owned();
-    let body = serde_json::from_slice(&body).unwrap();
+    let text = String::from_utf8(body.to_vec()).unwrap();
+    let body = serde_json::from_str(&text).unwrap();
     let number = ARRIVALS.fetch_add(1, Ordering::Relaxed);
-    desk.arrivals
-        .send_modify(|all| all.push(Arrival { number, path: path.clone(), headers, body }));
+    let arrival = Arrival { number, path: path.clone(), headers, body, text };
+    desk.arrivals.send_modify(|all| all.push(arrival));
     desk.held.subscribe().wait_for(|held| !held).await.unwrap();
     let mut script = desk.script.lock();
     let next = script.next.get_mut(&path).and_then(VecDeque::pop_front);

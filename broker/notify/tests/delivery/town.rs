@@ -67,6 +67,11 @@ pub(crate) fn to(name: &str, uri: &str) -> Value {
     })
 }
 
+/// The body of a dead letter.
+pub(crate) fn body(letter: &DeadNotification) -> Value {
+    serde_json::from_str(letter.payload.as_deref().unwrap().get()).unwrap()
+}
+
 /// As [`to`], but every change is a notification of its own.
 pub(crate) fn one_by_one(name: &str, uri: &str) -> Value {
     at_most(1, to(name, uri))
@@ -130,9 +135,12 @@ impl Town {
 
     /// Writes an entity, a microsecond after the last change.
     pub(crate) async fn write_entity(&self, json: &Value) -> Sequence {
+        self.write_text(&json.to_string()).await
+    }
+
+    pub(crate) async fn write_text(&self, json: &str) -> Sequence {
         self.pass(Duration::from_micros(1));
-        let json = json.to_string();
-        let body = Node::parse(&json, Limits::default()).unwrap();
+        let body = Node::parse(json, Limits::default()).unwrap();
         let fragment = expand_entity(&body, &Context::core()).unwrap();
         let entity = Entity::create(fragment, self.clock.now()).unwrap();
         let write = Write {
@@ -198,6 +206,15 @@ impl Town {
     pub(crate) async fn forget(&self, key: RecordKey) {
         let write = RecordWrite { key, expect: Expect::Any, value: None };
         self.commit(Group { records: vec![write], ..Group::default() }).await;
+    }
+
+    pub(crate) async fn delete_entity(&self, id: &str) {
+        self.pass(Duration::from_micros(1));
+        let id = id.parse().unwrap();
+        let write = Write { tenant: self.tenant.clone(), id, expect: Expect::Any, state: None };
+        let time = self.clock.now();
+        let group = Group { time, writes: vec![write], ..Group::default() };
+        self.store.commit(vec![group]).await.unwrap();
     }
 
     pub(crate) async fn dead_letters(&self) -> Vec<DeadNotification> {

@@ -7,6 +7,7 @@ use musubi_model::Tenant;
 use musubi_notify::NotifierOptions;
 use musubi_store::RecordKind;
 use serde_json::json;
+use serde_json::value::RawValue;
 
 use crate::receiver::{Arrival, Receiver};
 use crate::store::Unreliable;
@@ -188,7 +189,7 @@ async fn what_fails_too_often_is_among_the_dead_letters() {
     assert_eq!(letter.subscription, subscription);
     assert_eq!(letter.sequence, sequence);
     assert_eq!(letter.reason, "the endpoint answered 500 Internal Server Error");
-    assert_eq!(letter.payload, arrivals[0].body);
+    assert_eq!(letter.payload.as_deref().map(RawValue::get), Some(&*arrivals[0].text));
     assert!(receiver.url("").ends_with(&letter.endpoint));
 }
 
@@ -281,5 +282,5 @@ async fn a_change_that_is_gone_from_the_log_is_accounted_for() {
     assert_eq!(running.ledger(&subscription), ledger([0, 0, 1, 0]));
     let [letter] = &town.dead_letters().await[..] else { panic!("one is expected") };
     assert_eq!(letter.reason, "the change is no longer in the log");
-    assert!(letter.payload.is_null());
+    assert!(letter.payload.is_none());
 }

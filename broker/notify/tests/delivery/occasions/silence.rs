@@ -16,7 +16,7 @@ use serde_json::{Value, json};
 
 use super::sensor;
 use crate::receiver::{Arrival, Receiver};
-use crate::town::{Running, Town, ledger, quick, to};
+use crate::town::{Running, Town, body, ledger, quick, to};
 
 /// A subscription that is told of sensors that are silent for ten seconds.
 fn silent(name: &str, uri: &str) -> Value {
@@ -465,6 +465,6 @@ async fn nobody_is_told_to_be_silent_whose_change_has_not_been_read_yet() {
     store.is_deaf.store(false, Ordering::Relaxed);
     due(&running, 1).await;
     let letters = town.dead_letters().await;
-    assert_eq!(letters[0].payload["silence"]["entity"], "urn:ngsi-ld:Sensor:2");
+    assert_eq!(body(&letters[0])["silence"]["entity"], "urn:ngsi-ld:Sensor:2");
     assert_eq!(running.ledger(&subscription), ledger([0, 0, 1, 0]));
 }
