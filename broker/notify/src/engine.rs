@@ -1,6 +1,7 @@
 //! The notifier at work: one task that owns its state.
 
 pub(crate) mod account;
+mod aging;
 pub(crate) mod applied;
 mod ask;
 mod chores;

@@ -4,7 +4,6 @@
 use musubi_model::Timestamp;
 
 use crate::engine::account::{Account, AccountKey, Settled};
-use crate::engine::courier::is_older;
 use crate::engine::notifier::State;
 use crate::{NotifyError, Status};
 
@@ -43,7 +42,8 @@ impl State<'_> {
     }
 
     async fn suppress(&mut self, key: AccountKey) -> Result<(), NotifyError> {
-        if !self.accounts.get(&key).is_some_and(|account| self.is_over(account)) {
+        let now = self.look_at_clock();
+        if !self.accounts.get(&key).is_some_and(|account| self.is_over(account, now)) {
             // It was changed meanwhile.
             self.queue_lane(&key);
             return Ok(());
@@ -72,18 +72,19 @@ impl State<'_> {
 
     /// Suppresses what subscriptions hold back that have expired, or have been paused for long.
     pub(crate) fn sweep(&mut self) {
-        let over = self.accounts.iter().filter(|(_, account)| self.is_over(account));
+        let now = self.look_at_clock();
+        let over = self.accounts.iter().filter(|(_, account)| self.is_over(account, now));
         let keys: Vec<_> = over.map(|(key, _)| key.clone()).collect();
         self.chores.extend(keys.into_iter().map(Chore::Suppress));
     }
 
     /// Whether what is pending for a subscription is no longer to be sent.
-    fn is_over(&self, account: &Account) -> bool {
-        let (now, subscription) = (self.clock.now(), &account.applied.subscription);
+    fn is_over(&self, account: &Account, now: Timestamp) -> bool {
+        let subscription = &account.applied.subscription;
         let has_ended = match subscription.status(now) {
             Status::Active => subscription.is_stream(),
             Status::Paused => {
-                is_older(subscription.modified_at, now, self.options.max_age)
+                self.aging.is_older(subscription.modified_at, now, self.options.max_age)
                     || subscription.is_stream()
             }
             Status::Expired => true,

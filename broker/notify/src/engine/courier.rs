@@ -21,7 +21,6 @@ pub(crate) struct Courier {
     pub(crate) clock: Arc<dyn Clock>,
     /// The longest time that an endpoint is given.
     pub(crate) timeout: Duration,
-    pub(crate) max_age: Duration,
 }
 
 /// The most log entries that are read at once, to find some among them.
@@ -105,7 +104,7 @@ impl Courier {
         (id, at): (&str, Timestamp),
         content: Content<'_>,
     ) -> Result<Verdict, Verdict> {
-        let Ticket { what, applied, .. } = &*errand.ticket;
+        let applied = &errand.ticket.applied;
         let notified_at = errand.first_sent.unwrap_or(at);
         let surroundings = Surroundings { store: &self.store, tenant: &applied.tenant };
         let envelope = Envelope { id, notified_at };
@@ -114,7 +113,7 @@ impl Courier {
             ComposeError::Store(error) => Verdict::Unread(error),
             ComposeError::View(_) => Verdict::Unwritable(error.to_string()),
         })?;
-        if errand.is_failing && is_older(what.time(), at, self.max_age) {
+        if errand.is_overdue {
             return Ok(Verdict::Overdue(body));
         }
         Ok(match self.transports.send(applied, id, body.clone(), self.timeout).await {
@@ -153,10 +152,4 @@ impl Courier {
 /// How many log entries there are from the one to the other.
 fn span(first: Sequence, last: Sequence) -> u64 {
     last.0.saturating_sub(first.0).saturating_add(1)
-}
-
-/// Whether something of this time is older than `age`.
-pub(crate) fn is_older(time: Timestamp, now: Timestamp, age: Duration) -> bool {
-    let micros = now.as_micros().saturating_sub(time.as_micros());
-    u64::try_from(micros).is_ok_and(|micros| Duration::from_micros(micros) > age)
 }

@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
+use musubi_model::Timestamp;
 use serde_json::value::RawValue;
 use tokio::task::{Id, JoinError};
 use tokio::time::Instant;
@@ -11,7 +12,6 @@ use tokio::time::Instant;
 use crate::engine::account::{Account, AccountKey, Settled};
 use crate::engine::applied::Applied;
 use crate::engine::chores::Chore;
-use crate::engine::courier::is_older;
 use crate::engine::notifier::{State, Wake};
 use crate::engine::ticket::{Attempt, Due, Errand, Page, Ticket, Verdict};
 use crate::queue::endpoint::{EndpointKey, Sign};
@@ -34,7 +34,8 @@ impl State<'_> {
     }
 
     fn start(&mut self, endpoint: &EndpointKey, key: AccountKey) {
-        let (now, saved, max_age) = (self.clock.now(), self.saved, self.options.max_age);
+        let now = self.look_at_clock();
+        let (aging, saved, max_age) = (&self.aging, self.saved, self.options.max_age);
         let Some(account) = self.accounts.get_mut(&key) else { return };
         if account.lane.state != LaneState::Queued || account.applied.endpoint != *endpoint {
             // It was told otherwise while it waited.
@@ -46,7 +47,7 @@ impl State<'_> {
             Status::Paused => return,
             Status::Expired => return self.chores.push_back(Chore::Suppress(key)),
         }
-        let Some(what) = account.next_due(saved, |time| is_older(time, now, max_age)) else {
+        let Some(what) = account.next_due(saved, |time| aging.is_older(time, now, max_age)) else {
             return;
         };
         account.trying = Some(what.clone());
@@ -88,12 +89,13 @@ impl State<'_> {
     }
 
     fn launch(&mut self, ticket: Arc<Ticket>) {
+        let is_old = self.is_too_old(ticket.what.time());
         let Some(account) = self.accounts.get_mut(&ticket.key) else { return };
         account.lane.state = LaneState::InFlight;
         let errand = Errand {
             ticket: Arc::clone(&ticket),
             first_sent: account.lane.first_sent,
-            is_failing: account.book.status.failures_in_a_row > 0,
+            is_overdue: is_old && account.book.status.failures_in_a_row > 0,
         };
         let courier = Arc::clone(&self.courier);
         let task = self.deliveries.spawn(async move { courier.attempt(errand).await });
@@ -198,6 +200,7 @@ impl State<'_> {
     fn fail(&mut self, ticket: &Ticket, failure: Failure, page: Option<Page>) {
         self.touch(&ticket.key);
         self.save_within(self.options.save_delay);
+        let is_old = self.is_too_old(ticket.what.time());
         let Some(account) = self.accounts.get_mut(&ticket.key) else { return };
         if !Arc::ptr_eq(&account.applied, &ticket.applied) {
             // What failed is no longer what would be tried.
@@ -212,9 +215,7 @@ impl State<'_> {
         let is_refused =
             failure.is_refusal && (account.is_refusing || refusals >= self.options.refusals);
         account.is_refusing = is_refused;
-        let is_last = attempts >= self.options.attempts
-            || is_refused
-            || is_older(ticket.what.time(), self.clock.now(), self.options.max_age);
+        let is_last = attempts >= self.options.attempts || is_refused || is_old;
         if is_last {
             return self.give_up(ticket, (failure.reason, &failure.body), page);
         }
@@ -225,6 +226,12 @@ impl State<'_> {
         let (id, reason) = (ticket.key.id.as_str(), failure.reason);
         tracing::debug!(subscription.id = id, reason, "a notification will be sent again");
         self.rest(&ticket.key, pause.max(asked));
+    }
+
+    /// Whether something of this time is no longer to be tried when it fails.
+    fn is_too_old(&mut self, time: Timestamp) -> bool {
+        let now = self.look_at_clock();
+        self.aging.is_older(time, now, self.options.max_age)
     }
 
     fn rest(&mut self, key: &AccountKey, pause: Duration) {

@@ -194,4 +194,18 @@ mod book_tests {
             assert!(book.ledger.is_balanced());
         }
     }
+
+    #[test]
+    fn a_clock_that_is_set_throttles_nobody_for_longer_than_two_intervals() {
+        let book = Book { last_due: Some(Timestamp::from_seconds(1000)), ..Book::default() };
+        let is_throttled =
+            |seconds| book.is_throttled(Some(10_000_000), Timestamp::from_seconds(seconds));
+        // Set forward, it ends the interval; set back by less than that, it goes on.
+        for (seconds, expected) in
+            [(1009, true), (1010, false), (90_000, false), (991, true), (990, false), (0, false)]
+        {
+            assert_eq!(is_throttled(seconds), expected, "{seconds}");
+        }
+        assert!(!book.is_throttled(None, Timestamp::from_seconds(1001)));
+    }
 }

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use futures_util::FutureExt;
 use futures_util::future::{BoxFuture, Shared as SharedFuture};
-use musubi_model::{Clock, Sequence};
+use musubi_model::{Clock, Sequence, Timestamp};
 use musubi_outbound::Client;
 use musubi_store::{Change, Store};
 use rustc_hash::{FxHashMap, FxHashSet};
@@ -16,6 +16,7 @@ use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep_until};
 
 use crate::engine::account::{Account, AccountKey};
+use crate::engine::aging::Aging;
 use crate::engine::applied::CompiledContexts;
 use crate::engine::chores::Chore;
 use crate::engine::courier::Courier;
@@ -95,6 +96,7 @@ pub(crate) struct State<'s> {
     pub(crate) options: NotifierOptions,
     pub(crate) store: Arc<dyn Store>,
     pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) aging: Aging,
     pub(crate) shared: Arc<Shared>,
     pub(crate) courier: Arc<Courier>,
     pub(crate) stop: SharedFuture<BoxFuture<'s, ()>>,
@@ -152,7 +154,6 @@ impl<'s> State<'s> {
             transports: Transports::new(client, Arc::clone(&clock)),
             clock: Arc::clone(&clock),
             timeout: options.timeout,
-            max_age: options.max_age,
         };
         let bounds = Bounds {
             total: options.deliveries,
@@ -160,10 +161,12 @@ impl<'s> State<'s> {
             slow: options.slow,
         };
         let sweep_at = Instant::now() + options.sweep;
+        let aging = Aging::new(clock.now());
         Self {
             options,
             store,
             clock,
+            aging,
             shared,
             courier: Arc::new(courier),
             stop,
@@ -258,6 +261,16 @@ impl<'s> State<'s> {
         self.wait_for_save().await?;
         self.show();
         Ok(())
+    }
+
+    /// The time now, for whoever asks next how old something is.
+    pub(crate) fn look_at_clock(&mut self) -> Timestamp {
+        let now = self.clock.now();
+        if let Some(seconds) = self.aging.look(now) {
+            tracing::warn!(seconds, "the clock has jumped; what is pending counts as new");
+            self.save_within(self.options.cursor_delay);
+        }
+        now
     }
 
     /// How long to wait after failures.

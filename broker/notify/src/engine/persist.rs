@@ -41,6 +41,9 @@ pub(crate) struct Cursor {
     /// When it was written.
     #[serde(default)]
     pub(crate) at: Option<Timestamp>,
+    /// What the clock said when it had last jumped.
+    #[serde(default)]
+    pub(crate) jumped_at: Option<Timestamp>,
 }
 
 /// Tenant and key of an occasion's record.
@@ -248,6 +251,7 @@ impl State<'_> {
             retired: self.retired,
             alone: self.alone,
             at: Some(self.clock.now()),
+            jumped_at: self.aging.jumped_at(),
         };
         let value = Some(to_json(&cursor));
         write(RecordKind::Cursor, &Tenant::default(), CURSOR.to_owned(), value)

@@ -69,6 +69,7 @@ impl State<'_> {
                 self.retired = cursor.retired;
                 self.alone = cursor.alone;
                 self.occasions.alive = cursor.at;
+                self.aging.resume(cursor.jumped_at, cursor.at);
             }
             Err(error) => {
                 tracing::error!(%error, "the notifier's cursor is unreadable; the log is read anew");

@@ -126,9 +126,9 @@ pub(crate) struct Errand {
     pub(crate) ticket: Arc<Ticket>,
     /// When it was first sent, if it was.
     pub(crate) first_sent: Option<Timestamp>,
-    /// Whether the endpoint failed the last time, so that what is too old is given up without
+    /// Whether it is too old and the endpoint failed the last time, so that it is given up without
     /// another attempt.
-    pub(crate) is_failing: bool,
+    pub(crate) is_overdue: bool,
 }
 
 /// What came of it.

@@ -6,6 +6,8 @@ mod bad_endpoints;
 #[cfg(test)]
 mod batches;
 #[cfg(test)]
+mod clock;
+#[cfg(test)]
 mod crash;
 #[cfg(test)]
 mod fairness;
