@@ -97,7 +97,10 @@ pub(crate) struct Receiver {
 
 impl Receiver {
     pub(crate) async fn start() -> Self {
-        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        Self::listen(TcpListener::bind("127.0.0.1:0").await.unwrap())
+    }
+
+    pub(crate) fn listen(listener: TcpListener) -> Self {
         let origin = format!("http://{}", listener.local_addr().unwrap());
         let desk = Desk {
             arrivals: Arc::new(watch::Sender::new(Vec::new())),
