@@ -183,10 +183,12 @@ async fn check_apart(root: &Http) {
     let changed = one.patch(&format!("{path}/attrs"), &json!({ "availableBikeNumber": 777 })).await;
     assert_eq!(changed.status, 204, "{}", changed.text);
     assert_eq!(docks(&other).await, before);
+    check_traces_apart(&one, &other, &id).await;
     assert_eq!(one.delete(&path).await.status, 204);
     assert_eq!(docks(&other).await, before);
     assert_eq!(one.delete(&format!("/ngsi-ld/v1/subscriptions/{SUBSCRIPTION}")).await.status, 204);
     assert_eq!(other.get(&format!("/ngsi-ld/v1/subscriptions/{SUBSCRIPTION}")).await.status, 200);
+    check_accounts_apart(&one, &other, &id).await;
     // Without a tenant there is nothing.
     let nobody = root.get("/ngsi-ld/v1/entities?type=BikeHireDockingStation&count=true").await;
     assert_eq!(nobody.json(), json!([]), "{}", nobody.text);
@@ -194,6 +196,36 @@ async fn check_apart(root: &Http) {
     let unknown = root.tenant("nara").get("/ngsi-ld/v1/entities?type=BikeHireDockingStation").await;
     assert_eq!(unknown.status, 404);
     assert!(unknown.text.contains("NonexistentTenant"), "{}", unknown.text);
+}
+
+/// A change of one town is none in the other, although both have a subscription of that name.
+async fn check_traces_apart(own: &Http, foreign: &Http, entity: &str) {
+    let now = own.get(&format!("/ngsi-ld/v1/entities/{entity}")).await;
+    let tag = now.header("ETag");
+    let path =
+        format!("/musubi/v1/subscriptions/{SUBSCRIPTION}/trace?change={}", tag.trim_matches('"'));
+    let trace = own.get(&path).await;
+    assert_eq!(trace.status, 200, "{}", trace.text);
+    assert_eq!(trace.json()["due"], true, "{}", trace.text);
+    let trace = foreign.get(&path).await;
+    assert_eq!(trace.status, 404, "{}", trace.text);
+}
+
+/// How the subscription of one town stands, and why it did not fire, is nothing to the other, which
+/// has none of that name any more.
+async fn check_accounts_apart(without: &Http, with: &Http, entity: &str) {
+    let path = |rest: &str| format!("/musubi/v1/subscriptions/{SUBSCRIPTION}/{rest}");
+    for rest in ["ledger", &format!("trace?change={entity}")] {
+        let foreign = without.get(&path(rest)).await;
+        assert_eq!(foreign.status, 404, "{rest}: {}", foreign.text);
+        assert!(foreign.text.contains("ResourceNotFound"), "{rest}: {}", foreign.text);
+    }
+    assert_eq!(with.get(&path("ledger")).await.status, 200);
+    let list = "/musubi/v1/subscriptions";
+    let listed = with.get(list).await.json();
+    assert_eq!(listed["subscriptions"].as_array().map(Vec::len), Some(1), "{listed}");
+    assert_eq!(listed["subscriptions"][0]["id"], SUBSCRIPTION, "{listed}");
+    assert_eq!(without.get(list).await.json()["subscriptions"], json!([]));
 }
 
 #[tokio::test]
