@@ -39,6 +39,15 @@ impl Endpoint {
         F: Fn(TcpStream) -> S + Send + 'static,
         S: Future<Output = ()> + Send + 'static,
     {
+        Self::after(b"\r\n\r\n", behaviour).await
+    }
+
+    /// Reads up to this and does that.
+    async fn after<F, S>(end: &'static [u8], behaviour: F) -> Self
+    where
+        F: Fn(TcpStream) -> S + Send + 'static,
+        S: Future<Output = ()> + Send + 'static,
+    {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let port = listener.local_addr().unwrap().port();
         let requests = Arc::<AtomicUsize>::default();
@@ -48,7 +57,7 @@ impl Endpoint {
             let mut clients = JoinSet::new();
             while let Ok((mut stream, _)) = listener.accept().await {
                 let mut seen = Vec::new();
-                while !seen.ends_with(b"\r\n\r\n") {
+                while !seen.ends_with(end) {
                     let Ok(byte) = stream.read_u8().await else { break };
                     seen.push(byte);
                 }
@@ -235,13 +244,8 @@ impl Names for Script {
     }
 }
 
-#[tokio::test]
-async fn a_name_that_turns_to_a_private_address_is_refused_at_that_attempt() {
-    let endpoint = Endpoint::start(|mut stream| async move {
-        let answer = b"HTTP/1.1 503 Later\r\nconnection: close\r\ncontent-length: 0\r\n\r\n";
-        drop(stream.write_all(answer).await);
-    })
-    .await;
+/// Two attempts reach this endpoint under a name, which then turns to a private address.
+async fn turns_private(endpoint: &Endpoint, url: &str) {
     let addresses = ["127.0.0.1", "127.0.0.1", "10.0.0.1"];
     let names = addresses.map(|text| text.parse().unwrap()).into();
     let client = Client::new(ClientOptions {
@@ -250,13 +254,37 @@ async fn a_name_that_turns_to_a_private_address_is_refused_at_that_attempt() {
         ..ClientOptions::default()
     });
     let town = Town::new();
-    town.subscribe(&to("1", &format!("http://receiver.example.org:{}/", endpoint.port))).await;
+    town.subscribe(&to("1", url)).await;
     let running = town.run_with(client, NotifierOptions { refusals: 1, ..quick() });
     town.write(1).await;
     running.settled().await;
     let letters = town.dead_letters().await;
     assert!(letters[0].reason.contains("may not reach"), "{}", letters[0].reason);
     assert_eq!(endpoint.requests(), 2);
+}
+
+#[tokio::test]
+async fn a_name_that_turns_to_a_private_address_is_refused_at_that_attempt() {
+    let endpoint = Endpoint::start(|mut stream| async move {
+        let answer = b"HTTP/1.1 503 Later\r\nconnection: close\r\ncontent-length: 0\r\n\r\n";
+        drop(stream.write_all(answer).await);
+    })
+    .await;
+    let url = format!("http://receiver.example.org:{}/", endpoint.port);
+    turns_private(&endpoint, &url).await;
+}
+
+#[tokio::test]
+async fn the_name_of_an_mqtt_broker_that_turns_to_a_private_address_is_refused_at_that_attempt() {
+    // A broker that accepts no client at the moment.
+    let endpoint = Endpoint::after(b"", |mut stream| async move {
+        drop(stream.write_all(b"\x20\x02\x00\x03").await);
+        // Until the other side goes: a reset could overtake the answer.
+        drop(stream.read_to_end(&mut Vec::new()).await);
+    })
+    .await;
+    let url = format!("mqtt://broker.example.org:{}/a", endpoint.port);
+    turns_private(&endpoint, &url).await;
 }
 
 #[tokio::test]
