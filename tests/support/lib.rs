@@ -9,6 +9,7 @@ mod process;
 mod receiver;
 mod wait;
 
+use std::io::Write as _;
 use std::path::PathBuf;
 
 pub use client::{Answer, Http};
@@ -27,6 +28,22 @@ pub fn real_data() -> Option<PathBuf> {
         eprintln!("MUSUBI_DATA is not set: the real feeds are left out, their synthetic twins run");
     }
     folder
+}
+
+/// Says that something could not be tested on this machine: on standard error, and in the file
+/// that `MUSUBI_NOT_TESTED` names, which `tests/run` shows at its end.
+///
+/// # Panics
+///
+/// If there is such a file and it cannot be written.
+pub fn not_tested(what: &str, why: &str) {
+    let line = format!("NOT TESTED: {what}: {why}\n");
+    eprint!("{line}");
+    if let Some(path) = std::env::var_os("MUSUBI_NOT_TESTED") {
+        let file = std::fs::OpenOptions::new().append(true).create(true).open(path);
+        let written = file.and_then(|mut file| file.write_all(line.as_bytes()));
+        written.expect("the list of what was not tested can be written");
+    }
 }
 
 /// A file or folder among the fixtures.

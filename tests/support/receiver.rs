@@ -2,6 +2,7 @@
 
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use axum::Router;
 use axum::extract::State;
@@ -22,6 +23,7 @@ pub struct Receiver {
     pub address: SocketAddr,
     received: Arc<Mutex<Vec<Value>>>,
     count: watch::Sender<usize>,
+    refuses: Arc<AtomicBool>,
     shutdown: CancellationToken,
 }
 
@@ -46,6 +48,7 @@ impl Receiver {
             address: listener.local_addr().expect("an address"),
             received: Arc::default(),
             count: watch::Sender::new(0),
+            refuses: Arc::default(),
             shutdown: CancellationToken::new(),
         };
         let app = Router::new().route("/notify", post(receive)).with_state(receiver.clone());
@@ -71,6 +74,11 @@ impl Receiver {
     #[must_use]
     pub fn url(&self) -> String {
         format!("http://{}/notify", self.address)
+    }
+
+    /// Answers 503 to everything and forgets it, or not any more.
+    pub fn refuse(&self, refuses: bool) {
+        self.refuses.store(refuses, Ordering::Relaxed);
     }
 
     /// Closes the port.
@@ -107,6 +115,9 @@ impl Receiver {
 }
 
 async fn receive(State(receiver): State<Receiver>, body: String) -> StatusCode {
+    if receiver.refuses.load(Ordering::Relaxed) {
+        return StatusCode::SERVICE_UNAVAILABLE;
+    }
     match serde_json::from_str(&body) {
         Ok(notification) => {
             receiver.received.lock().push(notification);
