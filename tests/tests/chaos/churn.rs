@@ -13,6 +13,12 @@ use crate::writers::{TYPES, Writers};
 /// One change of one subscription for so many acknowledged changes of entities.
 const PACE: u64 = 40;
 
+/// Subscriptions to everything whose receiver is away.
+const FAR: usize = 4;
+
+/// The first of them, which nobody touches.
+pub(crate) const FARTHEST: &str = "far0";
+
 /// The id of a subscription of this name, which is also what its receiver knows it by.
 pub(crate) fn id(name: &str) -> String {
     format!("urn:ngsi-ld:Subscription:{name}")
@@ -25,11 +31,13 @@ pub(crate) struct Churn {
     next: u64,
     /// The names of those that may be there.
     names: Vec<String>,
+    /// The names of those that may have been deleted.
+    gone: Vec<String>,
 }
 
 impl Churn {
     pub(crate) fn new(receivers: Receivers, random: StdRng) -> Self {
-        Self { receivers, random, next: 0, names: Vec::new() }
+        Self { receivers, random, next: 0, names: Vec::new(), gone: Vec::new() }
     }
 
     /// Creates a subscription, and insists.
@@ -37,6 +45,37 @@ impl Churn {
         let body = self.subscription();
         let answer = http.post("/ngsi-ld/v1/subscriptions", &body).await;
         assert_eq!(answer.status, 201, "{}", answer.text);
+    }
+
+    /// Creates those that are far behind all the time.
+    pub(crate) async fn create_far(&self, http: &Http) {
+        for number in 0..FAR {
+            let body = self.far(&format!("far{number}"));
+            let answer = http.post("/ngsi-ld/v1/subscriptions", &body).await;
+            assert_eq!(answer.status, 201, "{}", answer.text);
+        }
+    }
+
+    /// A subscription to all changes.
+    fn far(&self, name: &str) -> Value {
+        let types: Vec<_> = (0..TYPES).map(|kind| format!("Thing{kind}")).collect();
+        let uri = self.receivers.url(Receivers::AWAY, name);
+        json!({
+            "id": id(name),
+            "type": "Subscription",
+            "entities": [{ "type": types.join(",") }],
+            "notification": {
+                "format": "simplified", "endpoint": { "uri": uri, "timeout": 300 },
+            },
+        })
+    }
+
+    /// Deletes one that is far behind, and creates another one of the same id.
+    async fn replace_far(&mut self, http: &Http) {
+        let name = format!("far{}", self.random.random_range(1..FAR));
+        let path = format!("/ngsi-ld/v1/subscriptions/{}", id(&name));
+        ask(http, Method::DELETE, &path, None).await;
+        ask(http, Method::POST, "/ngsi-ld/v1/subscriptions", Some(&self.far(&name))).await;
     }
 
     /// Goes on for as long as entities change.
@@ -62,12 +101,16 @@ impl Churn {
     }
 
     async fn change_one(&mut self, http: &Http) {
+        if self.random.random_range(0..16) == 0 {
+            return self.replace_far(http).await;
+        }
         let chosen = self.random.random_range(0..self.names.len());
         let path = format!("/ngsi-ld/v1/subscriptions/{}", id(&self.names[chosen]));
         let (method, path, body) = match self.random.random_range(0..10) {
             0 => (Method::POST, "/ngsi-ld/v1/subscriptions".to_owned(), Some(self.subscription())),
             1 => {
-                self.names.swap_remove(chosen);
+                let name = self.names.swap_remove(chosen);
+                self.gone.push(name);
                 (Method::DELETE, path, None)
             }
             2 | 3 => (Method::PATCH, path, Some(json!({ "isActive": false }))),
@@ -81,17 +124,11 @@ impl Churn {
             }
             _ => (Method::PATCH, path, Some(json!({ "entities": [self.selector()] }))),
         };
-        // If it was killed in between, the log knows what has happened.
-        if let Ok(answer) = http.try_send(method.clone(), &path, body.as_ref()).await {
-            // What was sent to a server that was killed may have been done or not.
-            let expected = matches!(answer.status, 201 | 204 | 404 | 409);
-            assert!(expected, "{method} {path}: {} {}", answer.status, answer.text);
-        }
+        ask(http, method, &path, body.as_ref()).await;
     }
 
     fn subscription(&mut self) -> Value {
-        self.next += 1;
-        let name = format!("s{}", self.next);
+        let name = self.name();
         let notification = self.notification(&name);
         let mut body = json!({
             "id": id(&name),
@@ -108,6 +145,16 @@ impl Churn {
         }
         self.names.push(name);
         body
+    }
+
+    /// A new name, or that of one that was deleted.
+    fn name(&mut self) -> String {
+        if !self.gone.is_empty() && self.random.random_range(0..2) == 0 {
+            let chosen = self.random.random_range(0..self.gone.len());
+            return self.gone.swap_remove(chosen);
+        }
+        self.next += 1;
+        format!("s{}", self.next)
     }
 
     fn notification(&mut self, name: &str) -> Value {
@@ -134,5 +181,15 @@ impl Churn {
         } else {
             format!("level>{level}")
         }
+    }
+}
+
+/// Asks for a change of subscriptions. If the server is killed in between, the log knows what has
+/// happened.
+async fn ask(http: &Http, method: Method, path: &str, body: Option<&Value>) {
+    if let Ok(answer) = http.try_send(method.clone(), path, body).await {
+        // What was sent to a server that was killed may have been done or not.
+        let expected = matches!(answer.status, 201 | 204 | 404 | 409);
+        assert!(expected, "{method} {path}: {} {}", answer.status, answer.text);
     }
 }

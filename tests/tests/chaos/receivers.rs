@@ -64,12 +64,14 @@ pub(crate) struct Receivers {
 }
 
 impl Receivers {
-    /// How many there are.
+    /// How many fail at random.
     pub(crate) const COUNT: usize = 10;
+    /// The one after them, which is away until all are calm.
+    pub(crate) const AWAY: usize = Self::COUNT;
 
     pub(crate) async fn start(random: &mut StdRng, work: &mut JoinSet<()>) -> Self {
         let mut listeners = Vec::new();
-        for _ in 0..Self::COUNT {
+        for _ in 0..=Self::AWAY {
             listeners.push(TcpListener::bind("127.0.0.1:0").await.expect("a port"));
         }
         let address = |it: &TcpListener| it.local_addr().expect("an address");
@@ -80,9 +82,11 @@ impl Receivers {
             calm: Arc::default(),
             shutdown: CancellationToken::new(),
         };
-        for listener in listeners {
+        for (number, listener) in listeners.into_iter().enumerate() {
             let random = StdRng::seed_from_u64(random.random());
-            let receiver = Receiver { random, mood: Mood::Fine, left: 50 };
+            let (mood, left) =
+                if number == Self::AWAY { (Mood::Deaf, u32::MAX) } else { (Mood::Fine, 50) };
+            let receiver = Receiver { random, mood, left };
             let serving = receivers.clone().serve(listener, Arc::new(Mutex::new(receiver)));
             work.spawn(serving);
         }
