@@ -80,7 +80,7 @@ impl Applied {
             Some(Accept::Json | Accept::GeoJson) | None => compiled.url().is_some(),
         };
         let context = if is_named { compiled } else { Context::core() };
-        let endpoint = EndpointKey::of(&subscription.notification.endpoint.uri.url);
+        let endpoint = EndpointKey::of(&tenant, &subscription.notification.endpoint.uri.url);
         let look = Look::of(&subscription, &context)?;
         Ok(Self { tenant, subscription: Arc::new(subscription), bytes, context, look, endpoint })
     }

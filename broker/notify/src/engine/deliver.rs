@@ -119,7 +119,11 @@ impl State<'_> {
         let sign = match &attempt.verdict {
             Verdict::Delivered => Sign::Alive,
             Verdict::Failed(failure) if failure.is_refusal => Sign::Alive,
-            Verdict::Failed(_) => Sign::Down,
+            Verdict::Failed(failure) if failure.is_local => Sign::None,
+            Verdict::Failed(failure) => {
+                let asked = failure.retry_after.unwrap_or_default();
+                Sign::Down(asked.min(self.options.longest_retry))
+            }
             Verdict::Nothing
             | Verdict::Overdue(_)
             | Verdict::Gone(_)
@@ -221,8 +225,10 @@ impl State<'_> {
         }
         self.shared.metrics.attempt(if failure.is_refusal { "refused" } else { "failed" });
         let pause = self.backoff().pause(attempts, &ticket.key);
-        let asked = failure.retry_after.unwrap_or_default().max(cooldown(&ticket.applied));
-        let asked = asked.min(self.options.longest_retry);
+        // What an endpoint asks for has the operator's bound; what the subscriber asks for its own
+        // endpoint is only too long if nothing would be left to send.
+        let asked = failure.retry_after.unwrap_or_default().min(self.options.longest_retry);
+        let asked = asked.max(cooldown(&ticket.applied).min(self.options.max_age));
         let (id, reason) = (ticket.key.id.as_str(), failure.reason);
         tracing::debug!(subscription.id = id, reason, "a notification will be sent again");
         self.rest(&ticket.key, pause.max(asked));
@@ -312,7 +318,7 @@ fn as_written(body: &[u8]) -> Option<Box<RawValue>> {
 
 fn cooldown(applied: &Applied) -> Duration {
     let cooldown = applied.subscription.notification.endpoint.cooldown;
-    // What is too long for a duration is cut to the longest pause later.
+    // What is too long for a duration is cut later.
     cooldown.map_or(Duration::ZERO, |ms| {
         Duration::try_from_secs_f64(ms / 1000.0).unwrap_or(Duration::MAX)
     })

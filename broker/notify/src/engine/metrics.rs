@@ -191,7 +191,7 @@ mod tests {
 
     fn shown(due: u64) -> Shown {
         let ledger = Ledger { due, delivered: due, ..Ledger::default() };
-        let endpoint = EndpointKey::of(&"http://receiver:1/".parse().unwrap());
+        let endpoint = EndpointKey::of(&Tenant::default(), &"http://receiver:1/".parse().unwrap());
         let status = DeliveryStatus::default();
         Shown { ledger, status, oldest: None, endpoint, reason: None }
     }

@@ -18,7 +18,7 @@ pub struct NotifierOptions {
     /// that when many become slow at once there may be more for a while, but never twice as many.
     /// Default 1,024.
     pub deliveries: usize,
-    /// The most deliveries to one endpoint (scheme, host and port) at the same time; at least 1.
+    /// The most deliveries to one endpoint (scheme, host and port, for one tenant) at the same time; at least 1.
     /// A slow endpoint gets one at a time, and so does one that has not answered yet. Default 8.
     pub deliveries_per_endpoint: usize,
     /// An endpoint is slow while its last answer took longer than this, or one under way does, or
@@ -30,8 +30,8 @@ pub struct NotifierOptions {
     /// The pause after the first failure of a delivery; it doubles with every further one.
     /// Default 1 s.
     pub first_retry: Duration,
-    /// The longest pause, whatever the endpoint's `Retry-After` or the subscription's `cooldown`
-    /// asks for. Default 5 minutes.
+    /// The longest pause, whatever the endpoint's `Retry-After` asks for. Only a subscription's own
+    /// `cooldown` may be longer, up to `max_age`. Default 5 minutes.
     pub longest_retry: Duration,
     /// After so many attempts a change goes to the dead letters; at least 1. Default 500.
     pub attempts: u32,

@@ -1,5 +1,7 @@
 //! Leaves an endpoint alone that keeps failing.
 
+use std::time::Duration;
+
 use tokio::time::Instant;
 
 /// What may be sent to an endpoint now.
@@ -46,12 +48,7 @@ impl Breaker {
 
     /// Counts a failure. With `limit` of them in a row, and with every probe that fails, the
     /// endpoint is left alone for the pause that belongs to the number of times.
-    pub(crate) fn failed(
-        &mut self,
-        now: Instant,
-        limit: u32,
-        pause: impl Fn(u32) -> std::time::Duration,
-    ) {
+    pub(crate) fn failed(&mut self, now: Instant, limit: u32, pause: impl Fn(u32) -> Duration) {
         *self = match *self {
             Self::Working { failures } if failures + 1 < limit => {
                 Self::Working { failures: failures + 1 }
@@ -65,12 +62,23 @@ impl Breaker {
             Self::Open { until, times } => Self::Open { until, times },
         }
     }
+
+    /// Leaves an endpoint that has just failed alone for so long, if it asked for that: who says
+    /// when to come back is not asked before, by anybody.
+    pub(crate) fn leave_alone(&mut self, now: Instant, asked: Duration) {
+        if asked.is_zero() {
+            return;
+        }
+        let asked = now + asked;
+        *self = match *self {
+            Self::Working { .. } => Self::Open { until: asked, times: 1 },
+            Self::Open { until, times } => Self::Open { until: until.max(asked), times },
+        }
+    }
 }
 
 #[cfg(test)]
 mod tests {
-    use std::time::Duration;
-
     use super::*;
 
     #[tokio::test(start_paused = true)]
@@ -92,5 +100,25 @@ mod tests {
         assert_eq!(breaker.permit(until), Permit::Free);
         breaker.failed(until, 2, pause);
         assert_eq!(breaker.permit(until), Permit::Free, "the count starts anew");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn an_endpoint_that_asks_for_a_pause_gets_it_at_its_first_failure() {
+        let (now, minute) = (Instant::now(), Duration::from_mins(1));
+        let pause = |_: u32| Duration::from_secs(10);
+        let mut breaker = Breaker::Working { failures: 0 };
+        breaker.failed(now, 5, pause);
+        breaker.leave_alone(now, Duration::ZERO);
+        assert_eq!(breaker.permit(now), Permit::Free);
+        breaker.failed(now, 5, pause);
+        breaker.leave_alone(now, minute);
+        assert_eq!(breaker.permit(now), Permit::Closed(now + minute));
+        breaker.failed(now, 5, pause);
+        breaker.leave_alone(now, minute / 2);
+        assert_eq!(breaker.permit(now), Permit::Closed(now + minute), "never sooner");
+        assert_eq!(breaker.permit(now + minute), Permit::Probe);
+        breaker.failed(now + minute, 5, pause);
+        breaker.leave_alone(now + minute, minute);
+        assert_eq!(breaker.permit(now + minute), Permit::Closed(now + 2 * minute));
     }
 }

@@ -3,28 +3,41 @@
 use std::collections::VecDeque;
 use std::fmt;
 use std::sync::Arc;
+use std::time::Duration;
 
 use musubi_model::Tenant;
 use tokio::time::Instant;
 use url::Url;
 
 use crate::queue::breaker::{Breaker, Permit};
+use crate::subscription::address::{MQTT_PORT, MQTTS_PORT};
 
-/// Scheme, host and port: what fails together.
+/// What fails together: scheme, host and port, for one tenant. Behind one host there may be a
+/// receiver of each tenant, and what one of them does is neither to slow the others nor to be seen
+/// by them.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub(crate) struct EndpointKey(Arc<str>);
+pub(crate) struct EndpointKey {
+    tenant: Tenant,
+    place: Arc<str>,
+}
 
 impl EndpointKey {
-    pub(crate) fn of(uri: &Url) -> Self {
+    pub(crate) fn of(tenant: &Tenant, uri: &Url) -> Self {
         let host = uri.host_str().unwrap_or_default();
-        let port = uri.port_or_known_default().unwrap_or_default();
-        Self(format!("{}://{host}:{port}", uri.scheme()).into())
+        let known = match uri.scheme() {
+            "mqtt" => Some(MQTT_PORT),
+            "mqtts" => Some(MQTTS_PORT),
+            _ => uri.port_or_known_default(),
+        };
+        let port = uri.port().or(known).unwrap_or_default();
+        let place = format!("{}://{host}:{port}", uri.scheme()).into();
+        Self { tenant: tenant.clone(), place }
     }
 }
 
 impl fmt::Display for EndpointKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
+        f.write_str(&self.place)
     }
 }
 
@@ -33,8 +46,8 @@ impl fmt::Display for EndpointKey {
 pub(crate) enum Sign {
     /// It is there, whatever it thinks of the notification.
     Alive,
-    /// It is not.
-    Down,
+    /// It is not, and wants to be left alone for so long.
+    Down(Duration),
     /// Nothing.
     None,
 }
@@ -114,8 +127,31 @@ impl Endpoint {
                 self.was_slow = took_long;
                 self.breaker.succeeded();
             }
-            Sign::Down => self.was_slow = took_long,
+            Sign::Down(_) => self.was_slow = took_long,
             Sign::None => {}
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_endpoint_is_a_place_as_one_tenant_sees_it() {
+        let key = |tenant: &str, uri: &str| {
+            EndpointKey::of(&tenant.parse().unwrap(), &uri.parse().unwrap())
+        };
+        for (one, other) in [
+            ("http://h/a", "http://h:80/b"),
+            ("https://h/a", "https://h:443/b"),
+            ("mqtt://h/a", "mqtt://h:1883/b"),
+            ("mqtts://user:password@h/a", "mqtts://h:8883/b"),
+        ] {
+            assert_eq!(key("kyoto", one), key("kyoto", other));
+            assert_ne!(key("kyoto", one), key("nara", one));
+        }
+        assert_ne!(key("kyoto", "http://h/"), key("kyoto", "http://h:81/"));
+        assert_ne!(key("kyoto", "mqtt://h/a"), key("kyoto", "mqtts://h/a"));
     }
 }

@@ -310,8 +310,9 @@ impl Turns {
             endpoint.overdue = endpoint.overdue.saturating_sub(1);
         }
         endpoint.note(sign, now.duration_since(ticket.began) > self.bounds.slow);
-        if sign == Sign::Down {
+        if let Sign::Down(asked) = sign {
             endpoint.breaker.failed(now, limit, pause);
+            endpoint.breaker.leave_alone(now, asked);
         }
         self.count(key);
         self.release(key, now);

@@ -31,6 +31,11 @@ pub(crate) enum Channel {
 /// The address of a subscription that has no receiver but those who follow its stream.
 pub(crate) const STREAM: &str = "musubi:stream";
 
+/// The port of MQTT where an address names none.
+pub(crate) const MQTT_PORT: u16 = 1883;
+/// The port of MQTT over TLS where an address names none.
+pub(crate) const MQTTS_PORT: u16 = 8883;
+
 /// The longest address, in bytes.
 const MAX_BYTES: usize = 2048;
 
@@ -120,7 +125,7 @@ impl MqttAddress {
         if host.is_empty() {
             return Err("a host is needed, as in mqtt://example.org/topic");
         }
-        let default = if secure { 8883 } else { 1883 };
+        let default = if secure { MQTTS_PORT } else { MQTT_PORT };
         let port = url.port().unwrap_or(default);
         if port == 0 {
             return Err("0 is not the number of a port");

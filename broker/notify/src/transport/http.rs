@@ -40,6 +40,7 @@ impl Transports {
         Err(Failure {
             reason: format!("the endpoint answered {}", answer.status),
             is_refusal: is_refusal(answer.status),
+            is_local: false,
             retry_after: retry_after(&answer.headers, self.clock.now()),
             body: Bytes::new(),
         })

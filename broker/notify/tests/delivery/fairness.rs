@@ -43,6 +43,52 @@ async fn endpoints_that_answer_nothing_delay_nobody_else() {
 }
 
 #[tokio::test]
+async fn what_an_endpoint_does_to_one_tenant_is_nothing_to_another() {
+    let (mut town, receiver) = (Town::new(), Receiver::start().await);
+    receiver.always("/down", 503);
+    let hour = Duration::from_hours(1);
+    let options = NotifierOptions { first_retry: hour, longest_retry: hour, ..quick() };
+    town.tenant = "first".parse().unwrap();
+    let down = town.subscribe(&to("down", &receiver.url("/down"))).await;
+    town.tenant = "other".parse().unwrap();
+    let up = town.subscribe(&to("up", &receiver.url("/up"))).await;
+    let running = town.run(options);
+    town.tenant = "first".parse().unwrap();
+    town.write(1).await;
+    let is_left_alone = |it: &musubi_notify::Notifications, tenant: &str, id| {
+        it.standing(&tenant.parse().unwrap(), id).is_some_and(|it| it.is_left_alone)
+    };
+    running.until("pause", |it| is_left_alone(it, "first", &down)).await;
+    town.tenant = "other".parse().unwrap();
+    for count in 0..5 {
+        town.write(count).await;
+        receiver.expect_told("/up", usize::try_from(count).unwrap() + 1).await;
+    }
+    assert!(!is_left_alone(&running.notifications, "other", &up));
+    assert_eq!(receiver.arrivals("/down").len(), 1);
+}
+
+#[tokio::test]
+async fn an_endpoint_that_asks_for_a_pause_is_asked_by_nobody_else_meanwhile() {
+    let (town, receiver) = (Town::new(), Receiver::start().await);
+    receiver.fail(true);
+    for n in 0..20 {
+        town.subscribe(&to(&format!("{n}"), &receiver.url("/a"))).await;
+    }
+    // The endpoint asks for an hour.
+    let longest_retry = Duration::from_secs(1);
+    let running = town.run(NotifierOptions { longest_retry, ..quick() });
+    let begun = tokio::time::Instant::now();
+    town.write(1).await;
+    receiver.expect("/a", 1).await;
+    running.caught_up().await;
+    receiver.fail(false);
+    running.settled().await;
+    assert!(begun.elapsed() >= longest_retry);
+    assert_eq!(receiver.arrivals("/a").len(), 21, "one was asked to wait, and all waited");
+}
+
+#[tokio::test]
 async fn the_many_subscriptions_of_one_tenant_do_not_delay_another() {
     let (mut town, receiver) = (Town::new(), Receiver::start().await);
     for n in 0..300 {

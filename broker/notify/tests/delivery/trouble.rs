@@ -253,17 +253,32 @@ async fn what_is_too_old_is_given_up_together_with_what_waits_behind_it() {
 
 #[tokio::test]
 async fn a_changed_subscription_is_tried_at_once() {
-    let (town, receiver) = (Town::new(), Receiver::start().await);
-    receiver.always("/wrong", 503);
-    let subscription = town.subscribe(&to("1", &receiver.url("/wrong"))).await;
+    let (town, wrong, right) = (Town::new(), Receiver::start().await, Receiver::start().await);
+    wrong.always("/a", 503);
+    let subscription = town.subscribe(&to("1", &wrong.url("/a"))).await;
     let running = town.run(patient());
     town.write(1).await;
-    receiver.expect("/wrong", 1).await;
-    let endpoint = json!({"endpoint": {"uri": receiver.url("/right")}});
+    wrong.expect("/a", 1).await;
+    let endpoint = json!({"endpoint": {"uri": right.url("/a")}});
     town.patch(&subscription, &json!({"notification": endpoint})).await;
-    receiver.expect("/right", 1).await;
+    right.expect("/a", 1).await;
     running.settled().await;
     assert_eq!(running.ledger(&subscription), ledger([1, 0, 0, 0]));
+}
+
+#[tokio::test]
+async fn a_cooldown_is_kept_although_it_is_longer_than_the_longest_pause() {
+    let (town, receiver) = (Town::new(), Receiver::start().await);
+    receiver.answer("/a", &[500]);
+    let mut body = to("1", &receiver.url("/a"));
+    body["notification"]["endpoint"]["cooldown"] = json!(700);
+    town.subscribe(&body).await;
+    let running = town.run(quick());
+    let begun = tokio::time::Instant::now();
+    town.write(1).await;
+    running.settled().await;
+    assert_eq!(receiver.arrivals("/a").len(), 2);
+    assert!(begun.elapsed() >= Duration::from_millis(700));
 }
 
 #[tokio::test]

@@ -1,9 +1,10 @@
 use super::*;
 
 const SECOND: Duration = Duration::from_secs(1);
+const DOWN: Sign = Sign::Down(Duration::ZERO);
 
 fn endpoint(name: &str) -> EndpointKey {
-    EndpointKey::of(&format!("http://{name}:1/").parse().unwrap())
+    EndpointKey::of(&Tenant::default(), &format!("http://{name}:1/").parse().unwrap())
 }
 
 fn account(tenant: &str, number: usize) -> AccountKey {
@@ -161,7 +162,7 @@ async fn an_endpoint_that_fails_is_left_alone_and_woken_once() {
         queue(&mut turns, &key, tenant, 2);
     }
     for (_, key, ticket) in begin(&mut turns, now) {
-        end(&mut turns, (&key, ticket), now, Sign::Down);
+        end(&mut turns, (&key, ticket), now, DOWN);
     }
     assert!(turns.is_left_alone(&key));
     let Some(Turn::Wait(waiting, until)) = turns.next(now) else { panic!("it waits") };
