@@ -37,7 +37,7 @@ impl Transports {
             payload: message(applied, body).into(),
         };
         let host = endpoint.host();
-        let key = LinkKey::new(address, options.version);
+        let key = LinkKey::new(applied.tenant.clone(), address, options.version);
         let sent = tokio::time::timeout(timeout, self.links.publish(&key, message)).await;
         sent.unwrap_or_else(|_| {
             let ms = timeout.as_millis();

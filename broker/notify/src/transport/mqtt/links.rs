@@ -1,9 +1,11 @@
-//! The connections to MQTT brokers, shared by all subscriptions that lead to the same one.
+//! The connections to MQTT brokers, shared by all subscriptions of a tenant that lead to the same
+//! one.
 
 use std::fmt;
 use std::sync::Arc;
 
 use bytes::Bytes;
+use musubi_model::Tenant;
 use musubi_outbound::Client;
 use parking_lot::Mutex;
 use rustc_hash::FxHashMap;
@@ -17,13 +19,16 @@ use crate::transport::mqtt::link;
 
 /// The most connections that are open at a time.
 pub(super) const MAX_LINKS: usize = 256;
+/// The most of them for one tenant, so that there is room for others.
+pub(super) const MAX_OF_A_TENANT: usize = MAX_LINKS / 2;
 /// The most messages of one connection that are under way: on their way to it, in it, or without
 /// the acknowledgement that they need. More wait.
 pub(super) const MAX_UNDER_WAY: usize = 64;
 
-/// A broker, and as whom it is spoken to.
+/// A broker, for whom it is spoken to, and as whom.
 #[derive(Clone, PartialEq, Eq, Hash)]
 pub(super) struct LinkKey {
+    pub(super) tenant: Tenant,
     pub(super) host: String,
     pub(super) port: u16,
     pub(super) is_secure: bool,
@@ -33,9 +38,9 @@ pub(super) struct LinkKey {
 }
 
 impl LinkKey {
-    pub(super) fn new(address: MqttAddress, version: MqttVersion) -> Self {
+    pub(super) fn new(tenant: Tenant, address: MqttAddress, version: MqttVersion) -> Self {
         let MqttAddress { host, port, secure, user, password, topic: _ } = address;
-        Self { host, port, is_secure: secure, user, password, version }
+        Self { tenant, host, port, is_secure: secure, user, password, version }
     }
 }
 
@@ -96,6 +101,33 @@ impl Link {
     }
 }
 
+impl Open {
+    /// Makes room for one more link of this tenant, at the cost of one that has nothing to do: one
+    /// of its own if it has many, else one of whoever has most.
+    fn make_room(&mut self, tenant: &Tenant) -> Result<(), Failure> {
+        let mut held: FxHashMap<&Tenant, usize> = FxHashMap::default();
+        for key in self.links.keys() {
+            *held.entry(&key.tenant).or_default() += 1;
+        }
+        let own = held.get(tenant).copied().unwrap_or_default();
+        let has_many = own >= MAX_OF_A_TENANT;
+        if !has_many && self.links.len() < MAX_LINKS {
+            return Ok(());
+        }
+        let idle = self
+            .links
+            .iter()
+            .filter(|(key, link)| link.is_idle() && (!has_many || key.tenant == *tenant));
+        let of_most = idle.max_by_key(|(key, _)| held.get(&key.tenant).copied());
+        let Some(idle) = of_most.map(|(key, _)| key.clone()) else {
+            return Err(Failure::no_room("too many MQTT brokers are spoken to at a time"));
+        };
+        // Nobody can reach it any more, so it says goodbye.
+        self.links.remove(&idle);
+        Ok(())
+    }
+}
+
 impl Links {
     pub(in crate::transport) fn new(client: Client) -> Self {
         Self { client, open: Mutex::default() }
@@ -134,14 +166,7 @@ impl Links {
         }
         open.links.retain(|_, link| !link.orders.is_closed());
         while open.tasks.try_join_next().is_some() {}
-        if open.links.len() >= MAX_LINKS {
-            let idle = open.links.iter().find(|(_, link)| link.is_idle());
-            let Some(idle) = idle.map(|(key, _)| key.clone()) else {
-                return Err(Failure::passing("too many MQTT brokers are spoken to at a time"));
-            };
-            // Nobody can reach it any more, so it says goodbye.
-            open.links.remove(&idle);
-        }
+        open.make_room(&key.tenant)?;
         let (orders, taken) = mpsc::channel(MAX_UNDER_WAY);
         let link = Link { orders, room: Arc::new(Semaphore::new(MAX_UNDER_WAY)) };
         open.links.insert(key.clone(), link.clone());

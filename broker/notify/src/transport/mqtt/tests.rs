@@ -37,8 +37,13 @@ fn trusting(certificate: Option<&str>) -> Transports {
 
 /// A subscription to this topic, with this version and quality of service.
 fn to(uri: &str, version: &str, qos: &str) -> Applied {
+    of("town", uri, version, qos)
+}
+
+/// As [`to`], of this tenant.
+fn of(tenant: &str, uri: &str, version: &str, qos: &str) -> Applied {
     applied(
-        "town",
+        tenant,
         &json!({
             "entities": [{"type": "Sensor"}],
             "notification": {"endpoint": {

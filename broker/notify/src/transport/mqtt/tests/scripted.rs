@@ -13,8 +13,8 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 
-use super::{send, to, trusting};
-use crate::transport::mqtt::links::MAX_LINKS;
+use super::{of, send, to, trusting};
+use crate::transport::mqtt::links::{MAX_LINKS, MAX_OF_A_TENANT};
 
 /// CONNACK of version 5, with success and nothing more.
 const WELCOME: &[u8] = &[0x20, 3, 0, 0, 0];
@@ -305,10 +305,38 @@ async fn an_idle_connection_is_kept_alive_for_a_while_and_then_closed() {
 async fn connections_are_bounded_and_idle_ones_make_room() {
     let broker = Scripted::with(answers).await;
     let transports = trusting(None);
-    for n in 0..MAX_LINKS + 10 {
-        let uri = format!("mqtt://user{n}@127.0.0.1:{}/a", broker.port);
-        send(&transports, &to(&uri, "mqtt5.0", "1"), &json!(1)).await.unwrap();
-        assert!(transports.links.count() <= MAX_LINKS);
+    for (tenant, most) in [("town", MAX_OF_A_TENANT), ("other", MAX_LINKS), ("third", MAX_LINKS)] {
+        for n in 0..MAX_OF_A_TENANT + 10 {
+            let uri = format!("mqtt://user{n}@127.0.0.1:{}/a", broker.port);
+            send(&transports, &of(tenant, &uri, "mqtt5.0", "1"), &json!(1)).await.unwrap();
+            assert!(transports.links.count() <= most);
+        }
     }
-    broker.until(GOODBYE, 10).await;
+    broker.until(GOODBYE, 30 + MAX_OF_A_TENANT).await;
+}
+
+#[tokio::test]
+async fn a_tenant_with_many_connections_leaves_room_for_others() {
+    let silent = Scripted::with(|kind, id| match kind {
+        PUBLISH => Some(Vec::new()),
+        _ => answers(kind, id),
+    })
+    .await;
+    let (broker, transports, body) = (Scripted::with(answers).await, trusting(None), json!(1));
+    let subscriptions: Vec<_> = (0..MAX_OF_A_TENANT)
+        .map(|n| to(&format!("mqtt://user{n}@127.0.0.1:{}/a", silent.port), "mqtt5.0", "1"))
+        .collect();
+    let busy = subscriptions.iter().map(|it| send(&transports, it, &body));
+    let others = async {
+        silent.until(PUBLISH, MAX_OF_A_TENANT).await;
+        let more = to(&broker.uri(), "mqtt5.0", "1");
+        let failure = send(&transports, &more, &body).await.unwrap_err();
+        assert!(failure.is_local && !failure.is_refusal, "{failure:?}");
+        assert_eq!(broker.came(CONNECT), 0);
+        send(&transports, &of("other", &broker.uri(), "mqtt5.0", "1"), &body).await.unwrap();
+    };
+    tokio::select! {
+        _ = futures_util::future::join_all(busy) => panic!("they wait"),
+        () = others => {}
+    }
 }
