@@ -38,7 +38,7 @@ pub struct ClientOptions {
 
 impl Default for ClientOptions {
     fn default() -> Self {
-        let names = Arc::new(SystemNames);
+        let names = Arc::new(SystemNames::default());
         Self { guard: None, authorities: Authorities::default(), names }
     }
 }

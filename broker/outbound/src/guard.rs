@@ -43,12 +43,13 @@ pub struct Guard {
 impl Guard {
     /// Whether this address may be reached.
     ///
-    /// An IPv6 address that only wraps an IPv4 one (mapped, compatible, NAT64, 6to4) is judged as
-    /// the address inside. Link-local, unspecified, multicast and broadcast addresses and those
-    /// of cloud metadata services are never permitted.
+    /// An IPv6 address that only wraps an IPv4 one (mapped, compatible, SIIT, NAT64, 6to4) is judged
+    /// as the address inside; one of a NAT64 of the local network is private, whatever is inside.
+    /// Link-local, unspecified, multicast and broadcast addresses and those of cloud metadata
+    /// services are never permitted.
     pub fn permits(&self, address: IpAddr) -> bool {
         let target = unwrapped(address);
-        if is_never_permitted(target) {
+        if is_never_permitted(target) || leads_locally_to_what_is_never_permitted(address) {
             return false;
         }
         if self.allow.iter().any(|network| network.contains(address) || network.contains(target)) {
@@ -135,17 +136,35 @@ fn unwrapped(address: IpAddr) -> IpAddr {
         IpAddr::V4(Ipv4Addr::from_bits(u32::from(high) << 16 | u32::from(low)))
     };
     match v6.segments() {
-        // ::ffff:0:0/96 (mapped) and 64:ff9b::/96 (NAT64)
-        [0, 0, 0, 0, 0, 0xffff, high, low] | [0x64, 0xff9b, 0, 0, 0, 0, high, low] => {
-            inner(high, low)
-        }
+        // ::ffff:0:0/96 (mapped), ::ffff:0:0:0/96 (SIIT) and 64:ff9b::/96 (NAT64)
+        [0, 0, 0, 0, 0, 0xffff, high, low]
+        | [0, 0, 0, 0, 0xffff, 0, high, low]
+        | [0x64, 0xff9b, 0, 0, 0, 0, high, low]
+        // 2002::/16 (6to4)
+        | [0x2002, high, low, ..] => inner(high, low),
         // ::/96 (compatible); :: and ::1 are themselves
         [0, 0, 0, 0, 0, 0, high, low] if high != 0 => inner(high, low),
-        // 2002::/16 (6to4)
-        [0x2002, high, low, ..] => inner(high, low),
         _ => address,
     }
 }
+
+/// Whether a NAT64 of the local network, with a prefix in `64:ff9b:1::/48` (RFC 8215), may lead from
+/// this address to one that is never permitted. How long that prefix is, nobody outside knows, so
+/// every place where the IPv4 address may stand is looked at (RFC 6052, section 2.2).
+fn leads_locally_to_what_is_never_permitted(address: IpAddr) -> bool {
+    let IpAddr::V6(v6) = address else { return false };
+    let octets = v6.octets();
+    octets.starts_with(&[0, 0x64, 0xff, 0x9b, 0, 1])
+        && PLACES_IN_NAT64.iter().any(|places| {
+            let inner = places.map(|place| octets.get(place).copied().unwrap_or_default());
+            // What begins with 0 are the zeros of another form; nothing is sent there.
+            inner[0] != 0 && is_never_permitted(IpAddr::from(inner))
+        })
+}
+
+/// The octets in which an IPv4 address stands behind a prefix of 48, 56, 64 and 96 bits.
+const PLACES_IN_NAT64: [[usize; 4]; 4] =
+    [[6, 7, 9, 10], [7, 9, 10, 11], [9, 10, 11, 12], [12, 13, 14, 15]];
 
 fn is_never_permitted(address: IpAddr) -> bool {
     match address {
@@ -224,8 +243,14 @@ mod tests {
         }
     }
 
-    const PUBLIC: &[&str] =
-        &["8.8.8.8", "133.242.0.1", "2001:4860:4860::8888", "64:ff9b::808:808", "::ffff:8.8.8.8"];
+    const PUBLIC: &[&str] = &[
+        "8.8.8.8",
+        "133.242.0.1",
+        "2001:4860:4860::8888",
+        "64:ff9b::808:808",
+        "::ffff:8.8.8.8",
+        "::ffff:0:8.8.8.8",
+    ];
     const LOOPBACK: &[&str] = &["127.0.0.1", "127.9.9.9", "::1", "::ffff:127.0.0.1"];
     const PRIVATE: &[&str] = &[
         "10.0.0.1",
@@ -243,6 +268,9 @@ mod tests {
         "2001:db8::1",
         "3fff::1",
         "::ffff:10.0.0.1",
+        "::ffff:0:10.0.0.1",
+        "64:ff9b:1::a00:1",
+        "64:ff9b:1::808:808",
         "64:ff9b::a00:1",
         "2002:a00:1::1",
         "::10.0.0.1",
@@ -253,7 +281,12 @@ mod tests {
         "169.254.0.1",
         "169.254.169.254",
         "::ffff:169.254.169.254",
+        "::ffff:0:169.254.169.254",
         "64:ff9b::a9fe:a9fe",
+        "64:ff9b:1::a9fe:a9fe",
+        "64:ff9b:1:7:a9:fea9:fe00:0",
+        "64:ff9b:1:a9:fe:a9fe:1:2",
+        "64:ff9b:1:a9fe:a9:fe00::",
         "2002:a9fe:a9fe::1",
         "::169.254.169.254",
         "224.0.0.1",
