@@ -8,12 +8,14 @@ use musubi_model::{Clock, Sequence, Tenant};
 use musubi_notify::{Ledger, Notifications, StreamOptions, Streams};
 use musubi_store::Store;
 use prometheus_client::registry::Registry as Metrics;
+use tokio::sync::Semaphore;
 
 use crate::contexts::StoredContexts;
 use crate::dead_letters::Run;
 use crate::identity::Identity;
 use crate::schemas;
 use crate::tenants::Tenants;
+use crate::trace::SEARCHES;
 use crate::{Caller, Conditions, Error, OutOfOrder, Replay, Session, WriteRules};
 
 /// What a broker is made of.
@@ -70,6 +72,8 @@ pub(crate) struct Shared {
     pub(crate) streams: Streams,
     /// The replay of dead letters that is to be gone on with.
     pub(crate) replaying: parking_lot::Mutex<Option<Run>>,
+    /// Held by whoever searches the log for a change.
+    pub(crate) searches: Semaphore,
 }
 
 impl fmt::Debug for Broker {
@@ -99,6 +103,7 @@ impl Broker {
             schemas: schemas::Registry::default(),
             streams,
             replaying: parking_lot::Mutex::default(),
+            searches: Semaphore::new(SEARCHES),
         }))
     }
 

@@ -80,27 +80,38 @@ impl fmt::Debug for Seal {
 /// Seals places in the log for one tenant.
 ///
 /// Beside the sealed number stands a check of it, so that what another tenant was given, or what
-/// somebody made up, is told apart from a place that the log has not, or no longer.
+/// somebody made up, is told apart from a place that the log has not, or no longer. Both depend on
+/// dice, which stand in front of them: the place of a stream that was just opened is the end of
+/// the log, and who opens one twice is not to learn whether anybody wrote meanwhile.
 #[derive(Clone, Copy, Debug)]
 pub struct Places(Seal);
 
 impl Places {
-    /// A text that stands for a place in the log.
+    /// A text that stands for a place in the log; another one each time.
     pub fn seal(&self, sequence: Sequence) -> String {
-        format!("{}{:08x}", self.0.cursor(Position(sequence.0)), self.check(sequence))
+        let [dice, _] = halves(Uuid::new_v4().as_u64_pair().0);
+        self.sealed(dice, sequence)
     }
 
     /// The place that a text stands for; none if it is not of [`seal`](Self::seal).
     pub fn open(&self, text: &str) -> Option<Sequence> {
-        let (number, _) = text.split_at_checked(16)?;
-        let sequence = Sequence(self.0.position(number)?.0);
-        (self.seal(sequence) == text).then_some(sequence)
+        let (dice, rest) = text.split_at_checked(8)?;
+        let dice = u32::from_str_radix(dice, 16).ok()?;
+        let (number, _) = rest.split_at_checked(16)?;
+        let sequence = Sequence(self.under(dice).position(number)?.0);
+        (self.sealed(dice, sequence) == text).then_some(sequence)
     }
 
-    fn check(&self, sequence: Sequence) -> u32 {
-        let mixed = Uuid::new_v5(&self.0.key, &sequence.0.to_be_bytes());
+    fn sealed(&self, dice: u32, sequence: Sequence) -> String {
+        let seal = self.under(dice);
+        let mixed = Uuid::new_v5(&seal.key, &sequence.0.to_be_bytes());
         let [check, _] = halves(mixed.as_u64_pair().1);
-        check
+        format!("{dice:08x}{}{check:08x}", seal.cursor(Position(sequence.0)))
+    }
+
+    /// The seal that belongs to these dice.
+    fn under(&self, dice: u32) -> Seal {
+        Seal { key: Uuid::new_v5(&self.0.key, &dice.to_be_bytes()) }
     }
 }
 
@@ -179,11 +190,18 @@ mod tests {
             assert_eq!(nara.open(&text), None, "{text}");
             // One digit off, one too many, one too few.
             let other = if text.ends_with('0') { '1' } else { '0' };
-            assert_eq!(kyoto.open(&format!("{}{other}", &text[..23])), None, "{text}");
+            assert_eq!(kyoto.open(&format!("{}{other}", &text[..31])), None, "{text}");
             assert_eq!(kyoto.open(&format!("{text}0")), None, "{text}");
-            assert_eq!(kyoto.open(&text[..23]), None, "{text}");
+            assert_eq!(kyoto.open(&text[..31]), None, "{text}");
+            // The same place looks otherwise the next time, in every part.
+            let again = kyoto.seal(Sequence(number));
+            assert_eq!(kyoto.open(&again), Some(Sequence(number)), "{again}");
+            for part in [0..8, 8..24, 24..32] {
+                assert_ne!(text[part.clone()], again[part], "{text} {again}");
+            }
         }
-        for text in ["", "5", "結結結結結結結結", "0123456789abcdef01234567"] {
+        for text in ["", "5", "結結結結結結結結", "0123456789abcdef01234567", &"7".repeat(32)]
+        {
             assert_eq!(kyoto.open(text), None, "{text}");
         }
     }

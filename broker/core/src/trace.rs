@@ -64,6 +64,9 @@ const SLICE: usize = 1_000;
 /// The most changes among which one is searched, the newest ones.
 const MAX_SEARCHED: usize = 50_000;
 
+/// How many search at the same time, of all tenants together: a search reads much of the log.
+pub(crate) const SEARCHES: usize = 2;
+
 /// The most earlier changes that are looked at to find out whether one was throttled.
 const MAX_BEFORE: usize = 5_000;
 
@@ -74,12 +77,14 @@ impl Session {
     /// # Errors
     ///
     /// [`Error::ResourceNotFound`] if there is no such subscription, or no such change among the
-    /// newest 50,000 in the log.
+    /// recent ones.
     pub async fn trace(&self, id: &SubscriptionId, change: &ChangeName) -> Result<Trace, Error> {
         self.caller.require(Right::ReadSubscriptions)?;
         self.caller.require(Right::ReadEntities)?;
         self.require_tenant().await?;
         let subscription = self.retrieve_subscription(id).await?.subscription;
+        // Never closed, so always had.
+        let _turn = self.broker.shared().searches.acquire().await;
         let logged = self.logged(change).await?;
         let Subject::Entity(change) = &logged.subject else {
             return Err(Error::Internal("a record's change was found for an entity's".to_owned()));
@@ -125,10 +130,9 @@ impl Session {
         let newest = *self.broker.store().newest().borrow();
         let mut slices =
             Backwards { session: self, end: newest, left: MAX_SEARCHED, is_cut: false };
-        let (seal, mut oldest) = (self.seal().await, None);
+        let seal = self.seal().await;
         while let Some(changes) = slices.next().await? {
             for change in changes.iter().rev().filter(|it| it.tenant == self.tenant) {
-                oldest = Some(change.time);
                 if self.is_named(change, name, &seal) {
                     return Ok(Arc::clone(change));
                 }
@@ -138,10 +142,8 @@ impl Session {
             ChangeName::Entity(id) => format!("change of entity {id}"),
             ChangeName::Version(version) => format!("change that led to version {version}"),
         };
-        Err(Error::ResourceNotFound(match oldest {
-            Some(oldest) => format!("{what} in the log, which was searched back to {oldest}"),
-            None => format!("{what} in the log, which holds no change of this tenant any more"),
-        }))
+        // How far back that was is not said: it would tell how much others write.
+        Err(Error::ResourceNotFound(format!("{what} among the recent ones in the log")))
     }
 
     /// Whether this is a change of that name, of an entity that the caller may see.

@@ -22,6 +22,11 @@ const MEDIA: &str = "text/event-stream";
 const RETRY: u64 = 1000;
 const RETRY_SPREAD: u64 = 2000;
 
+/// A notification of up to so many bytes is sent as one piece with what surrounds it.
+const MOST_COPIED: usize = 1024;
+/// What ends an event.
+const END: &[u8] = b"\n\n";
+
 /// Passes if the client takes events.
 pub(super) fn check_accept(headers: &HeaderMap) -> Result<(), Error> {
     let mut ranges = headers
@@ -41,7 +46,7 @@ pub(super) fn check_accept(headers: &HeaderMap) -> Result<(), Error> {
 
 /// The answer whose body goes on.
 pub(super) fn answer(stream: Stream, stay: Option<Stay>, heartbeat: Duration) -> Response {
-    let events = Events { stream, stay, heartbeat, turn: Turn::Begin };
+    let events = Events { stream, stay, heartbeat, turn: Turn::Begin, rest: Vec::new() };
     let body = Body::from_stream(unfold(events, Events::next));
     let mut response = Response::new(body);
     let headers = response.headers_mut();
@@ -59,6 +64,8 @@ struct Events {
     stay: Option<Stay>,
     heartbeat: Duration,
     turn: Turn,
+    /// The pieces of an event that are still to be sent, the last one first.
+    rest: Vec<Bytes>,
 }
 
 /// Whose turn it is.
@@ -70,6 +77,9 @@ enum Turn {
 
 impl Events {
     async fn next(mut self) -> Option<(Result<Bytes, Infallible>, Self)> {
+        if let Some(piece) = self.rest.pop() {
+            return Some((Ok(piece), self));
+        }
         let piece = match self.turn {
             Turn::Over => return None,
             Turn::Begin => {
@@ -83,7 +93,7 @@ impl Events {
 
     /// What comes next; none if the server stops.
     async fn wait(&mut self) -> Option<Bytes> {
-        let Self { stream, stay, heartbeat, .. } = self;
+        let Self { stream, stay, heartbeat, rest, .. } = self;
         let stopped = async {
             match stay {
                 Some(stay) => stay.stopped().await,
@@ -97,7 +107,9 @@ impl Events {
                 if matches!(event, StreamEvent::End(_)) {
                     self.turn = Turn::Over;
                 }
-                Some(written(&event))
+                let [first, shared, last] = written(&event);
+                *rest = [last, shared].into_iter().filter(|piece| !piece.is_empty()).collect();
+                Some(first)
             }
             () = tokio::time::sleep(*heartbeat) => Some(beat(&stream.cursor())),
         }
@@ -116,27 +128,27 @@ fn beat(cursor: &str) -> Bytes {
     format!(": \nid: {cursor}\n\n").into()
 }
 
-fn written(event: &StreamEvent) -> Bytes {
+/// The pieces of an event. A large notification is one of them as it is, because all clients share
+/// it, and those that do not read hold what they are sent.
+fn written(event: &StreamEvent) -> [Bytes; 3] {
+    let whole = |text: String| [text.into(), Bytes::new(), Bytes::new()];
     match event {
         StreamEvent::Notification { cursor, body } => {
-            let mut out = Vec::with_capacity(body.len() + 64);
-            out.extend_from_slice(b"id: ");
-            out.extend_from_slice(cursor.as_bytes());
-            out.extend_from_slice(b"\nevent: notification\ndata: ");
-            let start = out.len();
-            out.extend_from_slice(body);
-            // Values stand in a notification as they were sent, line breaks and all. Those are
-            // between the tokens of the JSON, where a space means the same.
-            for byte in out.iter_mut().skip(start).filter(|byte| matches!(byte, b'\n' | b'\r')) {
-                *byte = b' ';
+            let mut head = Vec::with_capacity(128);
+            head.extend_from_slice(b"id: ");
+            head.extend_from_slice(cursor.as_bytes());
+            head.extend_from_slice(b"\nevent: notification\ndata: ");
+            if body.len() > MOST_COPIED {
+                return [head.into(), body.clone(), Bytes::from_static(END)];
             }
-            out.extend_from_slice(b"\n\n");
-            out.into()
+            head.extend_from_slice(body);
+            head.extend_from_slice(END);
+            [head.into(), Bytes::new(), Bytes::new()]
         }
         StreamEvent::Gap { from, to } => {
-            format!("id: {to}\nevent: gap\ndata: {}\n\n", gap(from, to)).into()
+            whole(format!("id: {to}\nevent: gap\ndata: {}\n\n", gap(from, to)))
         }
-        StreamEvent::End(reason) => format!("event: end\ndata: {}\n\n", end(*reason)).into(),
+        StreamEvent::End(reason) => whole(format!("event: end\ndata: {}\n\n", end(*reason))),
     }
 }
 
@@ -145,16 +157,18 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_notification_is_one_line_whatever_its_values_are_written_like() {
-        let body = Bytes::from_static(b"{\"a\":{\r\n \"value\": [1,\n2],\n\"t\":\"x\\ny\"}}");
-        let event = StreamEvent::Notification { cursor: "c".to_owned(), body };
-        let written = written(&event);
-        let text = str::from_utf8(&written).unwrap();
-        let lines: Vec<&str> = text.split('\n').collect();
-        let ["id: c", "event: notification", data, "", ""] = lines[..] else { panic!("{text}") };
-        assert!(!data.contains('\r'));
-        let data: serde_json::Value = serde_json::from_str(&data[6..]).unwrap();
-        assert_eq!(data, serde_json::json!({"a": {"value": [1, 2], "t": "x\ny"}}));
+    fn a_large_notification_is_not_copied_for_a_client() {
+        let event = |body: &Bytes| {
+            written(&StreamEvent::Notification { cursor: "c".to_owned(), body: body.clone() })
+        };
+        let small = event(&Bytes::from_static(b"{}"));
+        assert_eq!(small.concat(), b"id: c\nevent: notification\ndata: {}\n\n");
+        assert!(small[1..].iter().all(Bytes::is_empty), "one piece");
+        let body = Bytes::from(vec![b'1'; MOST_COPIED + 1]);
+        let [head, shared, end] = event(&body);
+        assert_eq!(head, "id: c\nevent: notification\ndata: ");
+        assert_eq!((shared.as_ptr(), shared.len()), (body.as_ptr(), body.len()));
+        assert_eq!(end, "\n\n");
     }
 
     #[test]

@@ -14,7 +14,8 @@ use musubi_broker::{Stream, StreamEvent};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio_tungstenite::WebSocketStream;
 use tokio_tungstenite::tungstenite::handshake::derive_accept_key;
-use tokio_tungstenite::tungstenite::protocol::frame::coding::CloseCode;
+use tokio_tungstenite::tungstenite::protocol::frame::Frame;
+use tokio_tungstenite::tungstenite::protocol::frame::coding::{CloseCode, Data, OpCode};
 use tokio_tungstenite::tungstenite::protocol::{CloseFrame, Role, WebSocketConfig};
 use tokio_tungstenite::tungstenite::{Bytes, Message};
 
@@ -24,6 +25,10 @@ use crate::streams::{end, gap};
 
 /// The longest message that a client may send. It has nothing to say.
 const MAX_MESSAGE: usize = 4096;
+
+/// A notification of more bytes goes in frames of so many. What is on its way to a client is a
+/// copy, and there may be thousands of clients that do not read.
+const FRAME: usize = 16 * 1024;
 
 /// The request to make a WebSocket of the connection.
 #[derive(Debug)]
@@ -117,7 +122,7 @@ async fn talk<S: AsyncRead + AsyncWrite + Unpin>(
                 return close(&mut socket, CloseCode::Restart, "the server stops").await;
             }
             event = stream.next() => {
-                messages.push(written(&event));
+                messages = written(&event);
                 if let StreamEvent::End(reason) = event {
                     // Whether it arrives or not, this is the end.
                     let _ = socket.send_all(&mut iter(messages.drain(..).map(Ok))).await;
@@ -125,7 +130,12 @@ async fn talk<S: AsyncRead + AsyncWrite + Unpin>(
                 }
             }
             received = socket.next() => match received {
-                None | Some(Err(_) | Ok(Message::Close(_))) => return,
+                None | Some(Err(_)) => return,
+                Some(Ok(Message::Close(_))) => {
+                    // The answer to it is written but not sent. An end is what comes of that.
+                    let _ = socket.flush().await;
+                    return;
+                }
                 // Whatever it says, it is there.
                 Some(Ok(_)) => is_answered = true,
             },
@@ -155,18 +165,44 @@ fn place(cursor: &str) -> Message {
     message("cursor", Some(cursor), "null")
 }
 
-fn written(event: &StreamEvent) -> Message {
+/// An event as a message, or as the frames of one.
+fn written(event: &StreamEvent) -> Vec<Message> {
     match event {
+        StreamEvent::Notification { cursor, body } if body.len() > FRAME => in_frames(cursor, body),
         StreamEvent::Notification { cursor, body } => {
-            message("notification", Some(cursor), str::from_utf8(body).unwrap_or("null"))
+            vec![message("notification", Some(cursor), str::from_utf8(body).unwrap_or("null"))]
         }
-        StreamEvent::Gap { from, to } => message("gap", Some(to), &gap(from, to).to_string()),
-        StreamEvent::End(reason) => message("end", None, &end(*reason).to_string()),
+        StreamEvent::Gap { from, to } => vec![message("gap", Some(to), &gap(from, to).to_string())],
+        StreamEvent::End(reason) => vec![message("end", None, &end(*reason).to_string())],
     }
+}
+
+/// The frames of a large notification, which hold parts of the one body that all clients share.
+fn in_frames(cursor: &str, body: &Bytes) -> Vec<Message> {
+    let frame = |data: Bytes, kind: Data, is_final: bool| {
+        Message::Frame(Frame::message(data, OpCode::Data(kind), is_final))
+    };
+    let mut frames = Vec::with_capacity(body.len() / FRAME + 3);
+    frames.push(frame(head("notification", Some(cursor)).into(), Data::Text, false));
+    let mut rest = body.clone();
+    while !rest.is_empty() {
+        let part = rest.split_to(rest.len().min(FRAME));
+        frames.push(frame(part, Data::Continue, false));
+    }
+    frames.push(frame(Bytes::from_static(TAIL.as_bytes()), Data::Continue, true));
+    frames
 }
 
 /// A message: what happened, where that leaves the client, and more about it, as JSON.
 fn message(event: &str, cursor: Option<&str>, data: &str) -> Message {
-    let id = cursor.map_or("null".to_owned(), |cursor| format!("\"{cursor}\""));
-    Message::text(format!("{{\"event\":\"{event}\",\"id\":{id},\"data\":{data}}}"))
+    Message::text(head(event, cursor) + data + TAIL)
 }
+
+/// What comes before the data in a message.
+fn head(event: &str, cursor: Option<&str>) -> String {
+    let id = cursor.map_or("null".to_owned(), |cursor| format!("\"{cursor}\""));
+    format!("{{\"event\":\"{event}\",\"id\":{id},\"data\":")
+}
+
+/// What comes after the data in a message.
+const TAIL: &str = "}";

@@ -227,7 +227,8 @@ async fn a_client_that_comes_back_goes_on_where_it_was() {
     let mut again = town.listen(&format!("?after={first}"), &header).await;
     town.write(4).await;
     assert_eq!([events.thing().await, again.thing().await], [4, 4]);
-    assert_eq!(events.id, again.id);
+    // The same place, and nobody sees that it is.
+    assert_ne!(events.id, again.id);
 }
 
 #[tokio::test]
@@ -252,13 +253,41 @@ async fn a_web_socket_tells_the_same() {
     for _ in 0..2 {
         let (event, data) = events.next().await.unwrap();
         let told = message(&mut socket).await;
-        assert_eq!((&told["event"], &told["id"]), (&json!(event), &json!(events.id)));
-        assert_eq!(told["data"]["id"], data["id"]);
+        assert_eq!((&told["event"], &told["data"]["id"]), (&json!(event), &data["id"]));
+        // The place is the same, and is not shown twice in the same way.
+        assert_ne!(told["id"], json!(events.id));
     }
     // What a client says is heard, and answered if it is a ping.
     socket.send(Message::Ping(b"x".to_vec().into())).await.unwrap();
     socket.send(Message::text("hello")).await.unwrap();
     assert!(matches!(patiently(socket.next()).await, Some(Ok(Message::Pong(_)))));
+}
+
+#[tokio::test]
+async fn a_large_notification_arrives_whole() {
+    let town = Town::new().await;
+    let (mut socket, mut events) = (town.socket("").await, town.listen("", "").await);
+    message(&mut socket).await;
+    for length in [900, 1100, 16_000, 17_000, 500_000] {
+        let text = "結".repeat(length / 3);
+        let thing = json!({"id": format!("urn:a:{length}"), "type": "Thing", "t": text});
+        town.api.create(&thing).await;
+        let (_, event) = events.next().await.unwrap();
+        let told = message(&mut socket).await;
+        assert_eq!(told["data"], event);
+        assert_eq!(event["data"][0]["t"], json!(text));
+    }
+}
+
+#[tokio::test]
+async fn a_client_that_closes_its_web_socket_is_told_goodbye() {
+    let town = Town::new().await;
+    let mut socket = town.socket("").await;
+    message(&mut socket).await;
+    socket.send(Message::Close(None)).await.unwrap();
+    let answer = patiently(socket.next()).await;
+    assert!(matches!(answer, Some(Ok(Message::Close(_)))), "{answer:?}");
+    assert!(patiently(socket.next()).await.is_none());
 }
 
 #[tokio::test]
@@ -365,15 +394,18 @@ async fn a_client_behind_the_log_is_told_so() {
     town.write(2).await;
     town.write(3).await;
     events.thing().await;
-    let second = events.id.clone();
     let newest = *town.api.store.newest().borrow();
     town.api.store.truncate(Sequence(newest.0 - 1)).await.unwrap();
     let mut events = town.listen(&format!("?after={first}"), "").await;
     let (event, data) = events.next().await.unwrap();
     assert_eq!(event, "gap");
-    assert_eq!((&data["from"], &data["to"]), (&json!(first), &json!(second)), "{data}");
+    assert_eq!(data["to"], json!(events.id), "{data}");
     assert!(data["detail"].is_string());
-    assert_eq!(events.id, second);
+    for place in ["from", "to"] {
+        let after = data[place].as_str().unwrap();
+        let mut again = town.listen(&format!("?after={after}"), "").await;
+        assert_eq!(again.next().await.unwrap().0 == "gap", place == "from");
+    }
     assert_eq!(events.thing().await, 3);
 }
 

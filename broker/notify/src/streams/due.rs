@@ -68,8 +68,23 @@ impl Due {
         let id = notification_id(tenant, subscription.id(), place);
         let envelope = Envelope { id: &id, notified_at: clock.now() };
         let content = Content::Changes(std::slice::from_ref(&self.change));
-        compose(&self.applied, &envelope, content, &Surroundings { store, tenant }).await
+        let surroundings = Surroundings { store, tenant };
+        compose(&self.applied, &envelope, content, &surroundings).await.map(on_one_line)
     }
+}
+
+/// The same JSON without line breaks, which would end an event. Values stand in a notification as
+/// they were sent; their line breaks are between the tokens, where a space means the same.
+fn on_one_line(body: Bytes) -> Bytes {
+    let is_break = |byte: &u8| matches!(byte, b'\n' | b'\r');
+    if !body.iter().any(is_break) {
+        return body;
+    }
+    let mut line = Vec::from(body);
+    for byte in line.iter_mut().filter(|byte| is_break(byte)) {
+        *byte = b' ';
+    }
+    line.into()
 }
 
 /// About how many bytes a change holds.
@@ -80,5 +95,21 @@ fn weight(change: &Change) -> usize {
             images.into_iter().flatten().map(|entity| notification::weight(entity)).sum()
         }
         Subject::Record(record) => record.value.as_ref().map_or(0, |value| value.len()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_notification_is_one_line_whatever_its_values_are_written_like() {
+        let body = Bytes::from_static(b"{\"a\":{\r\n \"value\": [1,\n2],\n\"t\":\"x\\ny\"}}");
+        let line = on_one_line(body);
+        assert!(!line.iter().any(|byte| matches!(byte, b'\n' | b'\r')));
+        let json: serde_json::Value = serde_json::from_slice(&line).unwrap();
+        assert_eq!(json, serde_json::json!({"a": {"value": [1, 2], "t": "x\ny"}}));
+        let again = on_one_line(line.clone());
+        assert_eq!(again.as_ptr(), line.as_ptr(), "what is one line is not copied");
     }
 }

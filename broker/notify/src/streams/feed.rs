@@ -8,6 +8,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use musubi_model::{Sequence, Timestamp};
 use musubi_store::{Change, RecordKind, RecordQuery, Store, StoreError, Subject};
+use tokio::sync::OwnedSemaphorePermit;
 
 use crate::engine::account::AccountKey;
 use crate::engine::applied::Applied;
@@ -24,7 +25,8 @@ pub enum FeedEvent {
     Notification {
         /// The change.
         at: Sequence,
-        /// The notification, as it would be sent to an endpoint.
+        /// The notification, as it would be sent to an endpoint, but on one line. All who are told
+        /// of the change as it happens share it.
         body: Bytes,
     },
     /// What happened after `from`, up to `to`, is no longer in the log, or is too much to be told.
@@ -81,6 +83,10 @@ pub struct Feed {
     found: VecDeque<Arc<Due>>,
     /// What is read now, and how far.
     catching_up: Option<(Arc<Applied>, Sequence)>,
+    /// Held for what was found, until it was told.
+    room: Option<OwnedSemaphorePermit>,
+    /// How much room what is read next needs.
+    needed: usize,
     gap: Option<(Sequence, Sequence)>,
     /// When the change happened that was told last.
     told: Option<Timestamp>,
@@ -89,6 +95,15 @@ pub struct Feed {
 /// How many changes are read at once, and about how many bytes of what is found are held.
 const PAGE: usize = 256;
 const PAGE_BYTES: usize = 64 * 1024;
+
+/// How many bytes all listeners that read the log may hold of it together. Those that want more
+/// wait until others have told what they hold, or have lost their connection.
+pub(crate) const ROOM: usize = 64 * 1024 * 1024;
+/// What a listener takes of it for a page, unless it finds that it needs more: what was found, and
+/// the notifications that are made of it.
+const PAGE_ROOM: usize = 2 * PAGE_BYTES;
+/// Room is counted in pieces of so many bytes.
+pub(crate) const PIECE: usize = 1024;
 
 /// How long to wait when the store does not answer.
 const READ_AGAIN: Duration = Duration::from_secs(1);
@@ -119,6 +134,8 @@ impl Feed {
             read: at,
             found: VecDeque::new(),
             catching_up: None,
+            room: None,
+            needed: PAGE_ROOM,
             gap: (after > newest).then_some((after, newest)),
             told: None,
         }
@@ -140,6 +157,7 @@ impl Feed {
                 }
             }
             self.at = self.at.max(self.read);
+            self.room = None;
             if self.catching_up.is_none() {
                 self.found = VecDeque::new();
             }
@@ -271,7 +289,10 @@ impl Feed {
     async fn read_on(&mut self) -> Turn {
         let Some((applied, to)) = self.catching_up.clone() else { return Turn::GoOn };
         let streams = self.streams.clone();
-        // Never closed, so always had.
+        // Neither is ever closed, so both are always had.
+        let pieces = self.needed.min(ROOM).div_ceil(PIECE);
+        let pieces = u32::try_from(pieces).unwrap_or(u32::MAX);
+        let room = Arc::clone(&streams.0.room).acquire_many_owned(pieces).await;
         let turn = streams.0.readers.acquire().await;
         // Asked before the changes: what is newer than this may be missing from them.
         let newest = *streams.0.store.newest().borrow();
@@ -294,7 +315,8 @@ impl Feed {
         if changes.is_empty() {
             self.catching_up = None;
         }
-        let mut weight = 0;
+        let (mut weight, before) = (0, self.read);
+        self.room = room.ok();
         for change in &changes {
             if change.sequence > to || weight > PAGE_BYTES {
                 break;
@@ -313,6 +335,15 @@ impl Feed {
                 self.found.push_back(Arc::new(due));
             }
         }
+        if weight.saturating_mul(2) > self.needed {
+            // Read again when there is room for it.
+            self.needed = weight.saturating_mul(2);
+            self.found.clear();
+            self.room = None;
+            self.read = before;
+            return Turn::GoOn;
+        }
+        self.needed = PAGE_ROOM;
         self.stop_reading_at(self.read);
         Turn::GoOn
     }

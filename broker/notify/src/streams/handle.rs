@@ -11,7 +11,7 @@ use tokio::sync::Semaphore;
 
 use crate::engine::account::AccountKey;
 use crate::engine::applied::CompiledContexts;
-use crate::streams::feed::Feed;
+use crate::streams::feed::{Feed, PIECE, ROOM};
 use crate::streams::gauge::StreamGauge;
 use crate::streams::hub::{Hub, StreamRefused};
 use crate::{Notifications, SubscriptionId};
@@ -46,6 +46,8 @@ pub(crate) struct Parts {
     pub(crate) contexts: Mutex<CompiledContexts>,
     /// Held by whoever reads the log. After a restart all come at once.
     pub(crate) readers: Semaphore,
+    /// Held for what was read of the log and was not told yet.
+    pub(crate) room: Arc<Semaphore>,
     options: StreamOptions,
 }
 
@@ -66,6 +68,7 @@ impl Streams {
             clock,
             contexts: Mutex::default(),
             readers: Semaphore::new(READERS),
+            room: Arc::new(Semaphore::new(ROOM / PIECE)),
             options,
         }))
     }

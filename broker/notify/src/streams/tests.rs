@@ -17,6 +17,7 @@ use crate::engine::account::AccountKey;
 use crate::engine::applied::{Applied, CompiledContexts};
 use crate::engine::notifications::Shared;
 use crate::notification::notification_id;
+use crate::streams::feed::{PIECE, ROOM};
 use crate::testing::{entity, read, time};
 use crate::{
     Feed, FeedEnd, FeedEvent, Notifications, StreamOptions, StreamRefused, Streams, Subscription,
@@ -87,7 +88,11 @@ impl Town {
     fn write_of(&self, kind: &str, value: u64) -> Sequence {
         let id = format!("urn:ngsi-ld:{kind}:1");
         let value = json!({"type": "Property", "value": value});
-        let state = entity(&json!({"id": id, "type": kind, "count": value}), self.clock.now());
+        self.write_entity(&json!({"id": id, "type": kind, "count": value}))
+    }
+
+    fn write_entity(&self, json: &Value) -> Sequence {
+        let state = entity(json, self.clock.now());
         let write = Write {
             tenant: Tenant::default(),
             id: state.id.clone(),
@@ -257,6 +262,34 @@ fn a_client_that_does_not_read_holds_a_few_changes_and_reads_the_rest_from_the_l
     town.look(998);
     assert_eq!(change.strong_count(), before, "nobody holds it any more");
     assert_eq!(changes(&told(&mut feed)), sequences);
+}
+
+#[test]
+fn what_all_who_read_the_log_hold_of_it_is_bounded_and_nothing_is_missed() {
+    let mut town = Town::with(&json!({}));
+    let start = town.cursor;
+    let text = "x".repeat(200_000);
+    let sequences: Vec<_> = (0..3)
+        .map(|value| {
+            let sensor = json!({"id": "urn:x:1", "type": "Sensor", "count": value, "text": text});
+            town.write_entity(&sensor)
+        })
+        .collect();
+    town.look(100);
+    let mut feeds: Vec<_> = (0..400).map(|_| town.follow(Some(start))).collect();
+    // Each is told one, and none goes on.
+    let first: Vec<_> = feeds.iter_mut().map(|feed| feed.next().now_or_never()).collect();
+    let held = first.iter().flatten().count();
+    assert!(held > 50 && held * text.len() < ROOM, "{held} hold what they were told");
+    // Whoever goes on makes room for others.
+    let mut all: Vec<_> = first.into_iter().map(Vec::from_iter).collect();
+    for _ in 0..10 {
+        for (feed, events) in feeds.iter_mut().zip(&mut all) {
+            events.extend(told(feed));
+        }
+    }
+    assert!(all.iter().all(|events| changes(events) == sequences));
+    assert_eq!(town.streams.0.room.available_permits(), ROOM / PIECE);
 }
 
 #[test]
