@@ -77,7 +77,10 @@ impl Server {
     /// # Errors
     ///
     /// A sentence that names the flag, file or port.
-    pub(crate) async fn start(settings: Settings, additions: Additions) -> Result<Self, String> {
+    pub(crate) async fn start(
+        mut settings: Settings,
+        additions: Additions,
+    ) -> Result<Self, String> {
         raise_file_limit();
         let store = open_store(&settings).await?;
         let listener = bind("--listen", settings.listen).await?;
@@ -85,6 +88,7 @@ impl Server {
         let public = settings.public_url.clone().unwrap_or_else(|| format!("http://{address}"));
         let mut metrics = MetricsRegistry::with_prefix("musubi");
         store.metrics().register(&mut metrics);
+        settings.notify.ids = musubi_broker::notification_key(&*store, &SystemClock).await;
         let (core, notifier) = Core::assemble(&settings, &store, &public, &mut metrics)?;
         core.broker.load_tenants().await.map_err(|error| error.to_string())?;
         core.broker.load_schemas().await.map_err(|error| error.to_string())?;

@@ -3,8 +3,9 @@
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
-use musubi_model::{Tenant, Timestamp};
-use musubi_store::{Expect, Group, RecordKey, RecordKind, RecordQuery, RecordWrite};
+use musubi_model::{Clock, Tenant, Timestamp};
+use musubi_notify::NotificationKey;
+use musubi_store::{Expect, Group, RecordKey, RecordKind, RecordQuery, RecordWrite, Store};
 use tokio::time::Instant;
 use uuid::Uuid;
 
@@ -86,41 +87,55 @@ impl Session {
         if let Some(known) = known.get() {
             return Ok(*known);
         }
-        let stored = self.read_or_make(key).await?;
+        let stored = read_or_make(self.broker.store(), key, self.now()).await?;
         Ok(*known.get_or_init(|| stored))
     }
+}
 
-    /// The UUID that the store keeps under this key; a new one if there is none yet.
-    async fn read_or_make(&self, name: &str) -> Result<Uuid, Error> {
-        let store = self.broker.store();
-        if let Some(id) = self.read_uuid(name).await? {
-            return Ok(id);
+/// What the ids of notifications are made with, whatever the tenant: to be asked for before the
+/// notifier begins.
+///
+/// Where no secret can be stored, on a full disk, there is one that lasts as long as the process.
+pub async fn notification_key(store: &dyn Store, clock: &dyn Clock) -> NotificationKey {
+    let secret = match read_or_make(store, SECRET, clock.now()).await {
+        Ok(secret) => secret,
+        Err(error) => {
+            tracing::warn!("ids of notifications will change with the next start: {error}");
+            Uuid::new_v4()
         }
-        let id = Uuid::new_v4();
-        let value = Some(Arc::from(id.to_string().as_bytes()));
-        let record = RecordWrite { key: key(name), expect: Expect::Absent, value };
-        let group = Group { time: self.now(), records: vec![record], ..Group::default() };
-        store.commit(vec![group]).await?;
-        // Another request, or another process, may have been faster.
-        let missing = || Error::Internal(format!("the broker's {name} was written and is lost"));
-        self.read_uuid(name).await?.ok_or_else(missing)
-    }
+    };
+    NotificationKey::of_secret(&secret)
+}
 
-    async fn read_uuid(&self, name: &str) -> Result<Option<Uuid>, Error> {
-        let query = RecordQuery {
-            kind: RecordKind::Broker,
-            tenant: Some(Tenant::default()),
-            prefix: name.to_owned(),
-            after: None,
-            limit: 1,
-        };
-        let Some(record) = self.broker.store().records(&query).await?.pop() else {
-            return Ok(None);
-        };
-        let text = std::str::from_utf8(&record.value).unwrap_or_default();
-        let unreadable = |_| Error::Internal(format!("the broker's stored {name} is no UUID"));
-        Uuid::try_parse(text).map(Some).map_err(unreadable)
+/// The UUID that the store keeps under this key; a new one if there is none yet.
+async fn read_or_make(store: &dyn Store, name: &str, now: Timestamp) -> Result<Uuid, Error> {
+    if let Some(id) = read_uuid(store, name).await? {
+        return Ok(id);
     }
+    let id = Uuid::new_v4();
+    let value = Some(Arc::from(id.to_string().as_bytes()));
+    let record = RecordWrite { key: key(name), expect: Expect::Absent, value };
+    let group = Group { time: now, records: vec![record], ..Group::default() };
+    store.commit(vec![group]).await?;
+    // Another request, or another process, may have been faster.
+    let missing = || Error::Internal(format!("the broker's {name} was written and is lost"));
+    read_uuid(store, name).await?.ok_or_else(missing)
+}
+
+async fn read_uuid(store: &dyn Store, name: &str) -> Result<Option<Uuid>, Error> {
+    let query = RecordQuery {
+        kind: RecordKind::Broker,
+        tenant: Some(Tenant::default()),
+        prefix: name.to_owned(),
+        after: None,
+        limit: 1,
+    };
+    let Some(record) = store.records(&query).await?.pop() else {
+        return Ok(None);
+    };
+    let text = std::str::from_utf8(&record.value).unwrap_or_default();
+    let unreadable = |_| Error::Internal(format!("the broker's stored {name} is no UUID"));
+    Uuid::try_parse(text).map(Some).map_err(unreadable)
 }
 
 fn key(name: &str) -> RecordKey {

@@ -40,7 +40,7 @@ pub use contexts::{ContextEntry, ContextKind, ServedContext};
 pub use dead_letters::{DeadLetter, LetterFilter, LetterPage, Payloads, Purged, Replay, Replayed};
 pub use entities::{Common, Selection};
 pub use error::Error;
-pub use identity::SourceIdentity;
+pub use identity::{SourceIdentity, notification_key};
 pub use ingest::{Committed, Ingest};
 pub use purge::{Members, Purge};
 pub use rules::{TenantSet, WriteRules};

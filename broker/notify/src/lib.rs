@@ -35,6 +35,7 @@ pub use matching::index::{Due, SubscriptionIndex};
 pub use matching::linked::is_due;
 pub use matching::matcher::{match_among, match_subscription};
 pub use matching::trace::{Hindrance, attribute_word, hindrance, trigger_word};
+pub use notification::NotificationKey;
 pub use streams::feed::{Feed, FeedEnd, FeedEvent};
 pub use streams::handle::{StreamOptions, Streams};
 pub use streams::hub::StreamRefused;

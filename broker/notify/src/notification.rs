@@ -18,7 +18,7 @@ mod told;
 mod weight;
 
 pub(crate) use headers::headers;
-pub(crate) use id::notification_id;
+pub use id::NotificationKey;
 use look::Look;
 use told::told;
 pub(crate) use weight::weight;

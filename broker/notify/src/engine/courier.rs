@@ -6,6 +6,7 @@ use std::time::Duration;
 use musubi_model::{Clock, Sequence, Timestamp};
 use musubi_store::{Change, Store, StoreError, Subject};
 
+use crate::NotificationKey;
 use crate::engine::ticket::{Attempt, Due, Errand, Page, Ticket, Verdict, page_id};
 use crate::notification::{ComposeError, Content, Envelope, Surroundings, compose};
 use crate::occasions::gather::gather;
@@ -21,6 +22,7 @@ pub(crate) struct Courier {
     pub(crate) clock: Arc<dyn Clock>,
     /// The longest time that an endpoint is given.
     pub(crate) timeout: Duration,
+    pub(crate) ids: NotificationKey,
 }
 
 /// The most log entries that are read at once, to find some among them.
@@ -62,7 +64,7 @@ impl Courier {
         if gone > 0 {
             return Ok(Verdict::Gone(gone));
         }
-        let id = errand.ticket.what.notification_id(&errand.ticket.key);
+        let id = errand.ticket.what.notification_id(&errand.ticket.key, self.ids);
         self.tell(errand, (&id, at), Content::Changes(&changes)).await
     }
 
@@ -72,7 +74,7 @@ impl Courier {
         at: Timestamp,
         content: Content<'_>,
     ) -> Result<Verdict, Verdict> {
-        let id = errand.ticket.what.notification_id(&errand.ticket.key);
+        let id = errand.ticket.what.notification_id(&errand.ticket.key, self.ids);
         self.tell(errand, (&id, at), content).await
     }
 
@@ -85,10 +87,11 @@ impl Courier {
         current: &mut Option<Page>,
     ) -> Result<Verdict, Verdict> {
         let Ticket { key, what, applied, .. } = &*errand.ticket;
-        let occasion = what.notification_id(key);
+        let occasion = what.notification_id(key, self.ids);
         let mut pages = gather(&self.store, applied, at);
         while let Some(entities) = pages.next().await.map_err(Verdict::Unread)? {
-            let id = page_id(&occasion, entities.iter().map(|entity| &entity.id));
+            let ids = entities.iter().map(|entity| &entity.id);
+            let id = page_id(&occasion, ids, self.ids);
             let page = current.insert(Page { id, left: pages.left() });
             let told = self.tell(errand, (&page.id, at), Content::State(&entities)).await?;
             if !matches!(told, Verdict::Delivered) {

@@ -253,7 +253,7 @@ impl State<'_> {
     fn give_up(&mut self, ticket: &Ticket, (reason, body): (String, &Bytes), page: Option<Page>) {
         let (id, left) = match page {
             Some(Page { id, left }) => (id, left),
-            None => (ticket.what.notification_id(&ticket.key), 0),
+            None => (ticket.what.notification_id(&ticket.key, self.options.ids), 0),
         };
         let reason = match left {
             0 => reason,
@@ -272,7 +272,7 @@ impl State<'_> {
     fn give_up_gone(&mut self, ticket: &Ticket, count: usize) {
         let Due::Changes(changes) = &ticket.what else { return };
         let gone = Due::Changes(changes.iter().take(count).copied().collect());
-        let id = gone.notification_id(&ticket.key);
+        let id = gone.notification_id(&ticket.key, self.options.ids);
         let reason = "the change is no longer in the log".to_owned();
         self.write_letter(ticket, &gone, LetterText { id, reason, payload: None });
         self.break_up(&ticket.key, changes.len());

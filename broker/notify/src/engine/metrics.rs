@@ -211,7 +211,8 @@ mod tests {
 
     #[test]
     fn the_first_thousand_subscriptions_have_series_and_the_others_are_counted() {
-        let shared = Arc::new(Shared::new(Arc::new(SystemClock)));
+        let shared =
+            Arc::new(Shared::new(Arc::new(SystemClock), crate::NotificationKey::default()));
         let all = (0..1_003).map(|number| (key("a", number), Some(shown(2))));
         shared.show(all, Ledger::default());
         let lines = text(&shared);
@@ -226,7 +227,8 @@ mod tests {
 
     #[test]
     fn the_sum_of_a_tenant_follows_its_subscriptions() {
-        let shared = Arc::new(Shared::new(Arc::new(SystemClock)));
+        let shared =
+            Arc::new(Shared::new(Arc::new(SystemClock), crate::NotificationKey::default()));
         let (one, other) = (key("a", 1), key("b", 1));
         let both = [(one.clone(), Some(shown(5))), (other.clone(), Some(shown(7)))];
         shared.show(both.into_iter(), Ledger::default());

@@ -14,7 +14,7 @@ use crate::engine::account::AccountKey;
 use crate::engine::metrics::{LedgerCollector, Metrics};
 use crate::queue::endpoint::EndpointKey;
 use crate::streams::hub::Hub;
-use crate::{DeliveryStatus, Ledger, SubscriptionId};
+use crate::{DeliveryStatus, Ledger, NotificationKey, SubscriptionId};
 
 /// A handle on a [`Notifier`](crate::Notifier): what it has done, and how far it is. It answers
 /// from memory, before the notifier runs with what a fresh one would say, and after it has ended
@@ -59,6 +59,7 @@ pub(crate) struct Shared {
     needed_from: AtomicU64,
     updates: watch::Sender<u64>,
     clock: Arc<dyn Clock>,
+    pub(crate) ids: NotificationKey,
     pub(crate) metrics: Metrics,
     /// Who is told of what is due as it is found.
     pub(crate) hub: Arc<Hub>,
@@ -151,7 +152,7 @@ impl Notifications {
 }
 
 impl Shared {
-    pub(crate) fn new(clock: Arc<dyn Clock>) -> Self {
+    pub(crate) fn new(clock: Arc<dyn Clock>, ids: NotificationKey) -> Self {
         Self {
             books: RwLock::default(),
             left_alone: RwLock::default(),
@@ -159,6 +160,7 @@ impl Shared {
             needed_from: AtomicU64::new(1),
             updates: watch::Sender::new(0),
             clock,
+            ids,
             metrics: Metrics::default(),
             hub: Arc::default(),
         }

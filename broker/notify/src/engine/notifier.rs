@@ -56,7 +56,7 @@ impl Notifier {
         client: Client,
         clock: Arc<dyn Clock>,
     ) -> (Self, Notifications) {
-        let shared = Arc::new(Shared::new(Arc::clone(&clock)));
+        let shared = Arc::new(Shared::new(Arc::clone(&clock), options.ids));
         let notifications = Notifications(Arc::clone(&shared));
         (Self { options, store, client, clock, shared }, notifications)
     }
@@ -154,6 +154,7 @@ impl<'s> State<'s> {
             transports: Transports::new(client, Arc::clone(&clock)),
             clock: Arc::clone(&clock),
             timeout: options.timeout,
+            ids: options.ids,
         };
         let bounds = Bounds {
             total: options.deliveries,

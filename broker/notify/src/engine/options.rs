@@ -2,7 +2,9 @@
 
 use std::time::Duration;
 
-/// Bounds and times of a [`Notifier`](crate::Notifier).
+use crate::NotificationKey;
+
+/// Bounds, times and the secret of a [`Notifier`](crate::Notifier).
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct NotifierOptions {
     /// The most changes that are read from the log at once; at least 1. Default 1,000.
@@ -60,6 +62,9 @@ pub struct NotifierOptions {
     /// How often paused and expired subscriptions are looked through for what they hold back.
     /// Default 30 s.
     pub sweep: Duration,
+    /// What the ids of notifications are made with: the same after every start, so that they are.
+    /// Default one that everybody knows, which is for tests.
+    pub ids: NotificationKey,
 }
 
 impl Default for NotifierOptions {
@@ -83,6 +88,7 @@ impl Default for NotifierOptions {
             cursor_delay: Duration::from_secs(1),
             grace: Duration::from_secs(10),
             sweep: Duration::from_secs(30),
+            ids: NotificationKey::default(),
         }
     }
 }

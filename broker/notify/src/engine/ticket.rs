@@ -5,17 +5,13 @@ use std::sync::Arc;
 use bytes::Bytes;
 use musubi_model::{EntityId, Sequence, Timestamp};
 use musubi_store::StoreError;
-use uuid::Uuid;
 
+use crate::NotificationKey;
 use crate::engine::account::AccountKey;
 use crate::engine::applied::Applied;
-use crate::notification::notification_id;
 use crate::occasions::{Occasion, OccasionKind};
 use crate::queue::turns;
 use crate::transport::failure::Failure;
-
-/// The namespace of the UUIDs of notifications that tell of something else than one change.
-const NAMESPACE: Uuid = Uuid::from_u128(0x8f1d_52c7_6a30_4be9_9c44_1e07_d3b5_a268);
 
 /// What one notification tells of, or for an occasion with much to tell, several.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -63,7 +59,11 @@ impl Due {
 
     /// The id of the notification: always the same, so that a receiver can tell a repetition. What
     /// tells of all entities goes by [`page_id`].
-    pub(crate) fn notification_id(&self, AccountKey { tenant, id }: &AccountKey) -> String {
+    pub(crate) fn notification_id(
+        &self,
+        AccountKey { tenant, id }: &AccountKey,
+        ids: NotificationKey,
+    ) -> String {
         match self {
             Self::Changes(changes) => match (changes.first(), changes.last()) {
                 (Some(first), Some(last)) if first.0 != last.0 => {
@@ -71,9 +71,9 @@ impl Due {
                     // predecessor.
                     let [(from, since), (to, until)] =
                         [first, last].map(|(at, time)| (at.0, time.as_micros()));
-                    of_name(&format!("{tenant}\n{id}\n{from}\n{since}\n{to}\n{until}"))
+                    ids.of_name(&format!("{tenant}\n{id}\n{from}\n{since}\n{to}\n{until}"))
                 }
-                (first, _) => notification_id(tenant, id, first.copied().unwrap_or_default()),
+                (first, _) => ids.of_change(tenant, id, first.copied().unwrap_or_default()),
             },
             Self::Occasion(Occasion { at, kind }) => {
                 let (kind, entity) = match kind {
@@ -82,7 +82,7 @@ impl Due {
                     OccasionKind::Silent { entity, .. } => ("silent", entity.as_str()),
                     OccasionKind::Returned { entity, .. } => ("returned", entity.as_str()),
                 };
-                of_name(&format!("{tenant}\n{id}\n{kind}\n{}\n{entity}", at.as_micros()))
+                ids.of_name(&format!("{tenant}\n{id}\n{kind}\n{}\n{entity}", at.as_micros()))
             }
         }
     }
@@ -94,6 +94,7 @@ impl Due {
 pub(crate) fn page_id<'a>(
     occasion: &str,
     entities: impl IntoIterator<Item = &'a EntityId>,
+    ids: NotificationKey,
 ) -> String {
     let mut name = occasion.to_owned();
     for entity in entities {
@@ -101,11 +102,7 @@ pub(crate) fn page_id<'a>(
         name.push('\n');
         name.push_str(entity.as_str());
     }
-    of_name(&name)
-}
-
-fn of_name(name: &str) -> String {
-    format!("urn:ngsi-ld:Notification:{}", Uuid::new_v5(&NAMESPACE, name.as_bytes()))
+    ids.of_name(&name)
 }
 
 /// What an attempt belongs to.
@@ -188,6 +185,7 @@ mod tests {
         let id = "urn:ngsi-ld:Subscription:1".parse().unwrap();
         let key = AccountKey { tenant: "town".parse().unwrap(), id };
         let entity: EntityId = "urn:x:1".parse().unwrap();
+        let ids = NotificationKey::of_secret(&uuid::Uuid::from_u128(7));
         let at = Timestamp::from_seconds(7);
         let occasion = |kind| Due::Occasion(Occasion { at, kind });
         let all = [
@@ -200,20 +198,20 @@ mod tests {
             occasion(OccasionKind::Silent { entity: entity.clone(), since: at }),
             occasion(OccasionKind::Returned { entity, since: at }),
         ];
-        let mut ids: HashSet<_> = all.iter().map(|due| due.notification_id(&key)).collect();
-        assert_eq!(ids.len(), all.len());
-        assert!(all.iter().all(|due| ids.contains(&due.notification_id(&key))));
+        let mut seen: HashSet<_> = all.iter().map(|due| due.notification_id(&key, ids)).collect();
+        assert_eq!(seen.len(), all.len());
+        assert!(all.iter().all(|due| seen.contains(&due.notification_id(&key, ids))));
         assert_eq!(
-            changes(&[1, 3]).notification_id(&key),
-            changes(&[1, 2, 3]).notification_id(&key)
+            changes(&[1, 3]).notification_id(&key, ids),
+            changes(&[1, 2, 3]).notification_id(&key, ids)
         );
-        let single = notification_id(&key.tenant, &key.id, (Sequence(1), at));
-        assert_eq!(changes(&[1]).notification_id(&key), single);
+        let single = ids.of_change(&key.tenant, &key.id, (Sequence(1), at));
+        assert_eq!(changes(&[1]).notification_id(&key, ids), single);
         let entities: Vec<EntityId> =
             ["urn:x:1", "urn:x:2", "urn:x:3"].map(|it| it.parse().unwrap()).into();
         for page in [&entities[..1], &entities[..2], &entities[1..], &entities[..]] {
-            assert!(ids.insert(page_id(&single, page)), "{page:?}");
-            assert_eq!(page_id(&single, page), page_id(&single, page));
+            assert!(seen.insert(page_id(&single, page, ids)), "{page:?}");
+            assert_eq!(page_id(&single, page, ids), page_id(&single, page, ids));
         }
     }
 

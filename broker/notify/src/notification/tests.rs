@@ -181,15 +181,22 @@ fn an_id_is_that_of_tenant_subscription_and_change() {
     let subscription: SubscriptionId = "urn:ngsi-ld:Subscription:1".parse().unwrap();
     let other: SubscriptionId = "urn:ngsi-ld:Subscription:2".parse().unwrap();
     let (here, there): (Tenant, Tenant) = (Tenant::default(), "kyoto".parse().unwrap());
-    let id = notification_id(&here, &subscription, (Sequence(7), time(0)));
-    assert_eq!(id, notification_id(&here, &subscription, (Sequence(7), time(0))));
+    let ids = NotificationKey::of_secret(&uuid::Uuid::from_u128(7));
+    let id = ids.of_change(&here, &subscription, (Sequence(7), time(0)));
+    assert_eq!(id, ids.of_change(&here, &subscription, (Sequence(7), time(0))));
     assert!(id.starts_with("urn:ngsi-ld:Notification:"));
     for another in [
-        notification_id(&there, &subscription, (Sequence(7), time(0))),
-        notification_id(&here, &other, (Sequence(7), time(0))),
-        notification_id(&here, &subscription, (Sequence(8), time(0))),
-        notification_id(&here, &subscription, (Sequence(7), time(1))),
+        ids.of_change(&there, &subscription, (Sequence(7), time(0))),
+        ids.of_change(&here, &other, (Sequence(7), time(0))),
+        ids.of_change(&here, &subscription, (Sequence(8), time(0))),
+        ids.of_change(&here, &subscription, (Sequence(7), time(1))),
+        NotificationKey::of_secret(&uuid::Uuid::from_u128(8)).of_change(
+            &here,
+            &subscription,
+            (Sequence(7), time(0)),
+        ),
     ] {
         assert_ne!(id, another);
     }
+    assert_eq!(format!("{ids:?}"), "NotificationKey { .. }");
 }

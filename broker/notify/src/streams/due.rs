@@ -7,10 +7,9 @@ use musubi_model::{Clock, Sequence};
 use musubi_store::{Change, Store, StoreError, Subject};
 use tokio::sync::OnceCell;
 
+use crate::NotificationKey;
 use crate::engine::applied::Applied;
-use crate::notification::{
-    self, ComposeError, Content, Envelope, Surroundings, compose, notification_id,
-};
+use crate::notification::{self, ComposeError, Content, Envelope, Surroundings, compose};
 
 /// A change that is due to a subscription. Its notification is written when the first of its
 /// listeners wants it, and shared by all of them.
@@ -44,9 +43,10 @@ impl Due {
         &self,
         store: &Arc<dyn Store>,
         clock: &dyn Clock,
+        ids: NotificationKey,
     ) -> Result<Option<Bytes>, StoreError> {
         let Subject::Entity(_) = &self.change.subject else { return Ok(None) };
-        let written = self.body.get_or_try_init(|| Box::pin(self.write(store, clock))).await;
+        let written = self.body.get_or_try_init(|| Box::pin(self.write(store, clock, ids))).await;
         match written {
             Ok(body) => Ok(Some(body.clone())),
             Err(ComposeError::Store(error)) => Err(error),
@@ -62,10 +62,11 @@ impl Due {
         &self,
         store: &Arc<dyn Store>,
         clock: &dyn Clock,
+        ids: NotificationKey,
     ) -> Result<Bytes, ComposeError> {
         let Applied { tenant, subscription, .. } = &*self.applied;
         let place = (self.change.sequence, self.change.time);
-        let id = notification_id(tenant, subscription.id(), place);
+        let id = ids.of_change(tenant, subscription.id(), place);
         let envelope = Envelope { id: &id, notified_at: clock.now() };
         let content = Content::Changes(std::slice::from_ref(&self.change));
         let surroundings = Surroundings { store, tenant };

@@ -210,7 +210,7 @@ impl Feed {
         }
         let body = loop {
             let shared = &self.streams.0;
-            match due.body(&shared.store, &*shared.clock).await {
+            match due.body(&shared.store, &*shared.clock, shared.ids).await {
                 Ok(body) => break body,
                 Err(error) => self.read_later(&error).await,
             };

@@ -14,7 +14,7 @@ use crate::engine::applied::CompiledContexts;
 use crate::streams::feed::{Feed, PIECE, ROOM};
 use crate::streams::gauge::StreamGauge;
 use crate::streams::hub::{Hub, StreamRefused};
-use crate::{Notifications, SubscriptionId};
+use crate::{NotificationKey, Notifications, SubscriptionId};
 
 /// How much may be streamed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -43,6 +43,7 @@ pub(crate) struct Parts {
     pub(crate) hub: Arc<Hub>,
     pub(crate) store: Arc<dyn Store>,
     pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) ids: NotificationKey,
     pub(crate) contexts: Mutex<CompiledContexts>,
     /// Held by whoever reads the log. After a restart all come at once.
     pub(crate) readers: Semaphore,
@@ -66,6 +67,7 @@ impl Streams {
             hub: Arc::clone(&notifications.0.hub),
             store,
             clock,
+            ids: notifications.0.ids,
             contexts: Mutex::default(),
             readers: Semaphore::new(READERS),
             room: Arc::new(Semaphore::new(ROOM / PIECE)),

@@ -1,7 +1,7 @@
 //! Streams over a store and beside a notifier that does one thing at a time.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
+use std::sync::{Arc, LazyLock};
 
 use futures_util::FutureExt;
 use musubi_context::Context;
@@ -16,12 +16,11 @@ use serde_json::{Value, json};
 use crate::engine::account::AccountKey;
 use crate::engine::applied::{Applied, CompiledContexts};
 use crate::engine::notifications::Shared;
-use crate::notification::notification_id;
 use crate::streams::feed::{PIECE, ROOM};
 use crate::testing::{entity, read, time};
 use crate::{
-    Feed, FeedEnd, FeedEvent, Notifications, StreamOptions, StreamRefused, Streams, Subscription,
-    SubscriptionId, match_subscription,
+    Feed, FeedEnd, FeedEvent, NotificationKey, Notifications, StreamOptions, StreamRefused,
+    Streams, Subscription, SubscriptionId, match_subscription,
 };
 
 #[derive(Debug)]
@@ -44,6 +43,10 @@ struct Town {
     applied: Option<Arc<Applied>>,
 }
 
+/// The key of a secret.
+static IDS: LazyLock<NotificationKey> =
+    LazyLock::new(|| NotificationKey::of_secret(&uuid::Uuid::from_u128(7)));
+
 const SENSORS: &str = "urn:ngsi-ld:Subscription:1";
 
 fn id() -> SubscriptionId {
@@ -58,7 +61,7 @@ impl Town {
     fn new(options: StreamOptions) -> Self {
         let store: Arc<dyn Store> = Arc::new(ReferenceStore::new());
         let clock = Arc::new(Standing(AtomicI64::new(time(0).as_micros())));
-        let notifications = Notifications(Arc::new(Shared::new(clock.clone())));
+        let notifications = Notifications(Arc::new(Shared::new(clock.clone(), *IDS)));
         let streams = Streams::new(options, &notifications, store.clone(), clock.clone());
         let (cursor, applied) = (Sequence(0), None);
         Self { store, clock, notifications, streams, cursor, applied }
@@ -212,7 +215,7 @@ fn what_is_due_is_told_from_now_on_with_the_id_that_an_endpoint_sees() {
     let [FeedEvent::Notification { at, body }] = &events[..] else { panic!("{events:?}") };
     assert_eq!(*at, sequence);
     let body: Value = serde_json::from_slice(body).unwrap();
-    let expected = notification_id(&Tenant::default(), &id(), (sequence, town.clock.now()));
+    let expected = IDS.of_change(&Tenant::default(), &id(), (sequence, town.clock.now()));
     assert_eq!(body["id"], expected);
     assert_eq!(body["subscriptionId"], SENSORS);
     assert_eq!(body["data"][0]["count"]["value"], 2);
