@@ -42,12 +42,14 @@ const SHORTEST: usize = 5;
 
 /// The member that somebody meant who wrote this name.
 pub(super) fn meant_by(name: &str) -> Option<&'static str> {
-    let slips = |known: &str| {
-        known.len() >= SHORTEST
-            && known.len().abs_diff(name.len()) <= SLIPS
-            && distance(known.as_bytes(), name.as_bytes()) <= SLIPS
-    };
-    NAMES.into_iter().find(|known| known.eq_ignore_ascii_case(name) || slips(known))
+    NAMES.into_iter().find(|known| known.eq_ignore_ascii_case(name) || is_slip(name, known))
+}
+
+/// Whether a name differs so little from a known one that it is most likely meant.
+pub(super) fn is_slip(name: &str, known: &str) -> bool {
+    known.len() >= SHORTEST
+        && known.len().abs_diff(name.len()) <= SLIPS
+        && distance(known.as_bytes(), name.as_bytes()) <= SLIPS
 }
 
 /// How many letters have to be added, removed or replaced to come from one to the other.

@@ -1,7 +1,7 @@
 //! How this broker is to talk to a receiver: `notifierInfo` (CIM 009, clauses 5.2.15 and 7.2).
 //!
 //! The specification has keys for MQTT, this broker has some of its own. Others are kept and shown
-//! and mean nothing.
+//! and mean nothing, but for those that are most likely slips of the pen.
 
 use std::fmt;
 
@@ -11,6 +11,7 @@ use serde_json::{Value, json};
 
 use super::InvalidSubscription;
 use super::address::Channel;
+use super::member_names::is_slip;
 use super::pair::KeyValue;
 
 /// The version of the protocol, `mqtt3.1.1` or `mqtt5.0`.
@@ -21,6 +22,9 @@ const MQTT_QOS: &str = "MQTT-QoS";
 const MAX_CHANGES: &str = "Max-Changes";
 /// A secret of the receiver, with which notifications are signed.
 const WEBHOOK_SECRET: &str = "Webhook-Secret";
+
+/// All keys that mean something.
+const KEYS: [&str; 4] = [MQTT_VERSION, MQTT_QOS, MAX_CHANGES, WEBHOOK_SECRET];
 
 /// What secrets begin with.
 const SECRET_PREFIX: &str = "whsec_";
@@ -164,6 +168,10 @@ pub(super) fn check(
             return wrong("0, 1 or 2 is needed, in quotes");
         } else if is(MAX_CHANGES) && changes(&pair.value).is_none() {
             return wrong("a number from 1 to 100 is needed, in quotes");
+        } else if let Some(meant) = meant_by(&pair.key) {
+            // A secret would be shown, and nothing signed with it.
+            let reason = format_args!("there is no such key, but {meant}");
+            return Err(InvalidSubscription::forbidden(format!("{at}/{i}/key"), reason));
         }
     }
     let twice = |key: &str| values(pairs, key).nth(1).is_some();
@@ -176,6 +184,13 @@ pub(super) fn check(
         return Err(InvalidSubscription::forbidden(at, reason));
     }
     Ok(())
+}
+
+/// The key that somebody meant who wrote one that is none.
+fn meant_by(key: &str) -> Option<&'static str> {
+    let written = key.to_ascii_lowercase();
+    let is_meant = |known: &&str| is_slip(&written, &known.to_ascii_lowercase());
+    KEYS.into_iter().find(is_meant).filter(|known| !known.eq_ignore_ascii_case(key))
 }
 
 fn check_secret(text: &str, channel: Channel) -> Result<(), &'static str> {

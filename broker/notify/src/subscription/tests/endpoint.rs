@@ -178,3 +178,22 @@ fn who_signs_sets_the_headers_of_the_signature() {
     endpoint["notifierInfo"] = json!([]);
     assert!(to(&endpoint).is_ok());
 }
+
+#[test]
+fn a_key_that_is_almost_a_known_one_is_refused() {
+    for key in [
+        "Webhook-Secrets",
+        "webhook_secret",
+        "WebhookSecret",
+        "Webhok-Secret",
+        "MQTT-QS",
+        "mqtt version",
+        "MaxChanges",
+    ] {
+        let secret = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw";
+        refused(&notified("http://h/", &[pair(key, secret)]), "notifierInfo/0/key");
+    }
+    for key in ["Prefer", "Secret", "Webhook", "MQTT", "X-Webhook-Secret-Of-Ours"] {
+        to(&notified("http://h/", &[pair(key, "x")])).unwrap();
+    }
+}
