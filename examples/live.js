@@ -53,17 +53,34 @@
   function headers(more = {}) {
     const link = `<${settings.context}>; rel="http://www.w3.org/ns/json-ld#context"; type="application/ld+json"`;
     return {
+      ...(settings.token && { Authorization: "Bearer " + settings.token }),
       ...(settings.tenant && { "NGSILD-Tenant": settings.tenant }),
       ...(settings.context && { Link: link }),
       ...more,
     };
   }
 
-  /** The subscription to follow. All pages that follow the same type share one. */
+  /** Tells texts apart (FNV-1a, twice over); no secret is kept by it. */
+  function hash(text) {
+    let parts = [0x811c9dc5, 0x01000193];
+    for (const byte of new TextEncoder().encode(text)) parts = parts.map((part) => Math.imul(part ^ byte, 0x01000193));
+    return parts.map((part) => (part >>> 0).toString(16).padStart(8, "0")).join("");
+  }
+
+  async function refuse(answer) {
+    const problem = await answer.json().catch(() => ({}));
+    throw new Error(problem.detail || `the broker answered ${answer.status}`);
+  }
+
+  /**
+   * The subscription to follow. All pages that follow the same type share one; the same name in
+   * another context is another type.
+   */
   async function subscribe() {
     if (settings.subscription) return settings.subscription;
-    const id = "urn:ngsi-ld:Subscription:live-" + encodeURIComponent(settings.type);
-    const answer = await fetch(url("/ngsi-ld/v1/subscriptions"), {
+    const id = "urn:ngsi-ld:Subscription:live-" + hash(JSON.stringify([settings.type, settings.context]));
+    const path = "/ngsi-ld/v1/subscriptions";
+    const answer = await fetch(url(path), {
       method: "POST",
       headers: headers({ "Content-Type": "application/json" }),
       body: JSON.stringify({
@@ -75,10 +92,14 @@
         notification: { format: "keyValues", endpoint: { uri: "musubi:stream" } },
       }),
     });
-    // Another page, or this one earlier, may have made it.
-    if (answer.ok || answer.status === 409) return id;
-    const problem = await answer.json().catch(() => ({}));
-    throw new Error(problem.detail || `the broker answered ${answer.status}`);
+    if (answer.ok) return id;
+    if (answer.status !== 409) await refuse(answer);
+    // Another page, or this one earlier, has made it; somebody may have paused it since.
+    const there = await fetch(url(`${path}/${encodeURIComponent(id)}`), { headers: headers() });
+    if (!there.ok) await refuse(there);
+    const { status } = await there.json();
+    if (status !== "active") throw new Error(`the subscription ${id} is ${status}`);
+    return id;
   }
 
   /** Shows a value on one line. */

@@ -2,7 +2,7 @@
 //! Events, with one change per second, and whether each is told everything.
 //!
 //! The clients are plain sockets in this process. Times are from the request that wrote the change
-//! to the event, so the commit is a part of them.
+//! to the event, so the commit is a part of them; the broker runs with `durability = "interval"`.
 
 use std::net::SocketAddr;
 use std::rc::Rc;
@@ -119,7 +119,10 @@ async fn follow_and_write(
     ));
     let complete = latencies.len() == expected && !gone;
     Ok(vec![Line::new(
-        format!("{} SSE clients, a subscription each, 1 change/s each", number(CLIENTS.into())),
+        format!(
+            "{} SSE clients, a subscription each, 1 change/s each, `interval`",
+            number(CLIENTS.into())
+        ),
         format!("memory ≤ {} KB per client, every event once", number(REACH / 1024.0)),
         format!(
             "{} KB connected, {} KB under load; {} of {} events, p99 {} ms from the request",

@@ -192,7 +192,7 @@ async fn a_page_follows_entities_through_a_kill_of_the_broker_and_misses_none() 
     write(&http, "a", 1).await;
 
     let browser = Browser::open().await;
-    browser.go(&format!("{origin}/live.html?type=Sensor&broker={url}")).await;
+    browser.go(&format!("{origin}/live.html?type=Sensor&token=secret&broker={url}")).await;
     browser.until("the connection", STATE, &json!("open")).await;
     // What was there before is shown, and was not told.
     browser.until("the first sensor", ENTITIES, &json!([[sensor("a"), 1]])).await;
@@ -226,6 +226,21 @@ async fn a_page_follows_entities_through_a_kill_of_the_broker_and_misses_none() 
     let path = format!("/ngsi-ld/v1/entities/{}", sensor("a"));
     assert_eq!(http.send(Method::DELETE, &path, None).await.status, 204);
     browser.until("the sensor that is left", ENTITIES, &json!([[sensor("b"), 239]])).await;
+
+    // The same name in another context is another type, and a subscription that is there may be
+    // paused.
+    let all = http.get("/ngsi-ld/v1/subscriptions").await.json();
+    let id = all[0]["id"].as_str().expect("one").to_owned();
+    let paused = json!({"isActive": false});
+    let path = format!("/ngsi-ld/v1/subscriptions/{id}");
+    assert_eq!(http.send(Method::PATCH, &path, Some(&paused)).await.status, 204);
+    browser.go(&format!("{origin}/live.html?type=Sensor&broker={url}")).await;
+    browser.until("the refusal", STATE, &json!("failed")).await;
+    let context = format!("{url}/musubi/v1/contexts/musubi.jsonld");
+    browser.go(&format!("{origin}/live.html?type=Sensor&context={context}&broker={url}")).await;
+    browser.until("the connection", STATE, &json!("open")).await;
+    let all = http.get("/ngsi-ld/v1/subscriptions").await.json();
+    assert_eq!(all.as_array().map(Vec::len), Some(2), "{all}");
     browser.close().await;
 }
 
