@@ -51,6 +51,9 @@ struct Arguments {
     /// beside this program, because /tmp is often kept in memory.
     #[arg(long, value_name = "DIR")]
     folder: Option<PathBuf>,
+    /// Name the rows that would be measured, and end.
+    #[arg(long)]
+    list: bool,
     #[command(subcommand)]
     part: Option<Part>,
 }
@@ -139,7 +142,7 @@ impl Plan {
         let at_most = |most: u32| Duration::from_secs(arguments.seconds.clamp(1, most).into());
         Ok(Self {
             mqtt: Duration::from_secs(arguments.seconds.max(1).into()),
-            delivery: at_most(30),
+            delivery: at_most(10),
             round: at_most(5),
             rounds: arguments.rounds.max(1),
             demo: at_most(60),
@@ -174,11 +177,17 @@ fn measure(arguments: &Arguments) -> Result<(), Failure> {
     let chosen = Row::ALL
         .into_iter()
         .filter(|row| arguments.rows.is_empty() || arguments.rows.contains(row));
+    let mut out = std::io::stdout();
+    if arguments.list {
+        for row in chosen {
+            writeln!(out, "{}", format!("{row:?}").to_lowercase())?;
+        }
+        return Ok(());
+    }
     // The program is built before anything is timed.
     let _ = musubi_tests::binary();
     // One thread: the generators are to cost as little as they can.
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    let mut out = std::io::stdout();
     writeln!(out, "{}\n", report::machine())?;
     let mut lines = Vec::new();
     for row in chosen {

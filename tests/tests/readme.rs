@@ -213,3 +213,23 @@ fn a_block_that_fails_is_found() {
     let wrong = "```sh\ncurl -s http://127.0.0.1:1026/ngsi-ld/v1/nothing\n```\n";
     assert!(run(&format!("{server}{wrong}")).unwrap_err().contains("### failed 22"));
 }
+
+#[test]
+fn the_benchmark_commands_name_rows_and_options_that_exist() {
+    const COMMAND: &str = "cargo run --release -p musubi-tests --bin load";
+    for document in ["README.md", "README.ja.md", "docs/performance.md"] {
+        let text = std::fs::read_to_string(repository().join(document)).expect("a document");
+        let commands: Vec<_> = text.lines().filter_map(|line| line.strip_prefix(COMMAND)).collect();
+        assert!(!commands.is_empty(), "{document} does not say how to measure");
+        for command in commands {
+            let arguments = command.split_whitespace().filter(|word| *word != "--");
+            let load = Command::new(env!("CARGO_BIN_EXE_load"))
+                .args(arguments)
+                .arg("--list")
+                .stdout(Stdio::null())
+                .status()
+                .expect("load starts");
+            assert!(load.success(), "{document}: {COMMAND}{command}");
+        }
+    }
+}
