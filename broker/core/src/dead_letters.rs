@@ -222,7 +222,7 @@ impl DeadLetter {
         for name in ["sequence", "last"] {
             let Some(place) = self.content.get_mut(name) else { continue };
             *place = match place.as_u64() {
-                Some(number) => places.seal(Sequence(number)).into(),
+                Some(number) => places.name(Sequence(number)).into(),
                 None => Value::Null,
             };
         }

@@ -93,7 +93,16 @@ impl Places {
         self.sealed(dice, sequence)
     }
 
-    /// The place that a text stands for; none if it is not of [`seal`](Self::seal).
+    /// A text that stands for a place in the log, always the same one. It is for places of what the
+    /// tenant has: that two of them are the same is no secret.
+    pub fn name(&self, sequence: Sequence) -> String {
+        let mixed = Uuid::new_v5(&self.0.key, &sequence.0.to_be_bytes());
+        let [dice, _] = halves(mixed.as_u64_pair().0);
+        self.sealed(dice, sequence)
+    }
+
+    /// The place that a text stands for; none if it is not of [`seal`](Self::seal) or
+    /// [`name`](Self::name).
     pub fn open(&self, text: &str) -> Option<Sequence> {
         let (dice, rest) = text.split_at_checked(8)?;
         let dice = u32::from_str_radix(dice, 16).ok()?;
@@ -185,6 +194,10 @@ mod tests {
     fn a_place_in_the_log_is_opened_only_by_who_sealed_it() {
         let [kyoto, nara] = ["kyoto", "nara"].map(|tenant| seal(7, tenant).places());
         for number in [0, 1, 2, 1_000_000, u64::MAX] {
+            let name = kyoto.name(Sequence(number));
+            assert_eq!(kyoto.open(&name), Some(Sequence(number)), "{name}");
+            assert_eq!(kyoto.name(Sequence(number)), name);
+            assert_ne!(nara.name(Sequence(number)), name);
             let text = kyoto.seal(Sequence(number));
             assert_eq!(kyoto.open(&text), Some(Sequence(number)), "{text}");
             assert_eq!(nara.open(&text), None, "{text}");

@@ -96,7 +96,7 @@ pub(super) struct Place {
 impl Place {
     /// The place as a cursor has it.
     pub(super) fn cursor(&self, places: &Places) -> String {
-        format!("{}:{}:{}", places.seal(self.sequence), self.at.as_micros(), self.id)
+        format!("{}:{}:{}", places.name(self.sequence), self.at.as_micros(), self.id)
     }
 
     /// The place of a cursor that was sealed so.
@@ -158,7 +158,7 @@ mod tests {
         let of = |tenant: &str| Seal::new(&Uuid::from_u128(7), &tenant.parse().unwrap()).places();
         let (kyoto, nara) = (of("kyoto"), of("nara"));
         let cursor = place.cursor(&kyoto);
-        let sealed = kyoto.seal(Sequence(7));
+        let sealed = kyoto.name(Sequence(7));
         assert_eq!(cursor, format!("{sealed}:-3:letter:1"));
         assert_eq!(Place::from_cursor(&cursor, &kyoto), Some(place));
         assert_eq!(Place::from_cursor(&cursor, &nara), None);

@@ -241,7 +241,7 @@ async fn how_much_all_tenants_write_is_in_no_answer() {
     assert_eq!(one["sequence"], list["deadLetters"][0]["sequence"]);
     assert_ne!(one["sequence"], one["last"]);
     for name in ["sequence", "last"] {
-        assert_eq!(one[name].as_str().unwrap().len(), 24, "{one}");
+        assert_eq!(one[name].as_str().unwrap().len(), 32, "{one}");
     }
     let plain = format!("{LETTERS}/replay?after=86753097:1700000000000000:b");
     post(&api, &plain).await.is_problem(400, "BadRequestData");
