@@ -57,7 +57,8 @@ impl Broken {
 }
 
 /// Whether groups only say what became of changes that are in the log already. As long as that
-/// cannot be written the log cannot be truncated, so a disk that is full of it would stay so.
+/// cannot be written the log cannot be truncated, so a disk that is full of it would stay so. What
+/// the broker knows of itself is a few bytes, once, and the ids of notifications are made with it.
 pub(crate) fn is_upkeep(groups: &[Group]) -> bool {
     groups.iter().all(|group| {
         group.writes.is_empty()
@@ -67,12 +68,12 @@ pub(crate) fn is_upkeep(groups: &[Group]) -> bool {
                 | RecordKind::Ledger
                 | RecordKind::DeadLetter
                 | RecordKind::Occasion
-                | RecordKind::Silence => true,
+                | RecordKind::Silence
+                | RecordKind::Broker => true,
                 RecordKind::Tenant
                 | RecordKind::Subscription
                 | RecordKind::AdapterState
                 | RecordKind::Context
-                | RecordKind::Broker
                 | RecordKind::Schema => false,
             })
     })

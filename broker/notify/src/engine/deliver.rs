@@ -20,6 +20,9 @@ use crate::queue::turns::Turn;
 use crate::transport::failure::Failure;
 use crate::{DeadNotification, Status};
 
+/// No endpoint rests for longer, whatever was asked for: the clock could not say until when.
+const LONGEST_REST: Duration = Duration::from_hours(24 * 365);
+
 impl State<'_> {
     /// Sends out as many deliveries as may be under way. None while so many results are unsaved
     /// that a crash would repeat too much.
@@ -241,7 +244,7 @@ impl State<'_> {
     }
 
     fn rest(&mut self, key: &AccountKey, pause: Duration) {
-        let until = Instant::now() + pause;
+        let until = Instant::now() + pause.min(LONGEST_REST);
         let Some(account) = self.accounts.get_mut(key) else { return };
         account.lane.state = LaneState::Resting(until);
         let generation = account.generation;

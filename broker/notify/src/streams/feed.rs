@@ -290,7 +290,7 @@ impl Feed {
         let Some((applied, to)) = self.catching_up.clone() else { return Turn::GoOn };
         let streams = self.streams.clone();
         // Neither is ever closed, so both are always had.
-        let pieces = self.needed.min(ROOM).div_ceil(PIECE);
+        let pieces = self.needed.min(ROOM / 8).div_ceil(PIECE);
         let pieces = u32::try_from(pieces).unwrap_or(u32::MAX);
         let room = Arc::clone(&streams.0.room).acquire_many_owned(pieces).await;
         let turn = streams.0.readers.acquire().await;
@@ -318,7 +318,7 @@ impl Feed {
         let (mut weight, before) = (0, self.read);
         self.room = room.ok();
         for change in &changes {
-            if change.sequence > to || weight > PAGE_BYTES {
+            if change.sequence > to {
                 break;
             }
             let due = match is_due(&streams.0.store, &applied, change).await {
@@ -328,15 +328,18 @@ impl Feed {
                     return self.read_later(&error).await;
                 }
             };
-            self.read = change.sequence;
             if due {
                 let due = Due::new(Arc::clone(&applied), Arc::clone(change));
+                if !self.found.is_empty() && weight + due.weight > PAGE_BYTES {
+                    break;
+                }
                 weight += due.weight;
                 self.found.push_back(Arc::new(due));
             }
+            self.read = change.sequence;
         }
         if weight.saturating_mul(2) > self.needed {
-            // Read again when there is room for it.
+            // One change alone is larger. It is read again when there is room for it.
             self.needed = weight.saturating_mul(2);
             self.found.clear();
             self.room = None;
