@@ -104,16 +104,13 @@ impl Server {
                 tracing::error!(error = %error, "the notifier gave up");
             }
         });
+        loaded(&core.notifications, &alarm).await?;
         let mut adapters = Part::default();
         registry.run(&mut adapters.tasks, &adapters.stop);
         upkeep::start(&mut adapters, &alarm, core.letters(&settings));
         let sweeper = core.sweeper(&settings);
         adapters.start_vital("the sweeper", &alarm, |stop| sweeper.run(stop.cancelled_owned()));
-        let mut ended = store.ended();
-        adapters.start_vital("the store", &alarm, |stop| async move {
-            let ended = async { drop(ended.wait_for(|ended| *ended).await) };
-            stop.run_until_cancelled(ended).await;
-        });
+        watch_store(&store, &mut adapters, &alarm);
         let mut listeners = Part::default();
         let mqtt = mqtt.listener()?.map(|(address, listener)| {
             listeners.start_vital("the MQTT listener", &alarm, |stop| listener.run(stop));
@@ -347,6 +344,24 @@ fn registry(
 fn hosts(address: SocketAddr, public: &str) -> Hosts {
     let public = url::Url::parse(public).ok().and_then(|url| url.host_str().map(str::to_owned));
     Hosts::LoopbackAnd(public.into_iter().chain([address.ip().to_string()]).collect())
+}
+
+/// Waits until the notifier knows what was there before: nobody is to be shown an account without
+/// it.
+async fn loaded(notifications: &Notifications, alarm: &Alarm) -> Result<(), String> {
+    tokio::select! {
+        () = notifications.loaded() => Ok(()),
+        part = alarm.raised() => Err(format!("{part} did not begin")),
+    }
+}
+
+/// Raises the alarm when the store has ended.
+fn watch_store(store: &EmbeddedStore, part: &mut Part, alarm: &Alarm) {
+    let mut ended = store.ended();
+    part.start_vital("the store", alarm, |stop| async move {
+        let ended = async { drop(ended.wait_for(|ended| *ended).await) };
+        stop.run_until_cancelled(ended).await;
+    });
 }
 
 fn readiness(store: &Arc<EmbeddedStore>, alarm: &Alarm) -> musubi_http::Readiness {

@@ -58,6 +58,8 @@ pub(crate) struct Shared {
     cursor: AtomicU64,
     needed_from: AtomicU64,
     updates: watch::Sender<u64>,
+    /// Whether what was there before is shown.
+    pub(crate) is_loaded: watch::Sender<bool>,
     clock: Arc<dyn Clock>,
     pub(crate) ids: NotificationKey,
     pub(crate) metrics: Metrics,
@@ -118,6 +120,13 @@ impl Notifications {
         Some(Standing { ledger, status, oldest_pending, is_left_alone, last_failure })
     }
 
+    /// Waits until the notifier runs and knows what was there before it. Until then everything here
+    /// is zero.
+    pub async fn loaded(&self) {
+        // The sender is here, so it is not closed.
+        let _ = self.0.is_loaded.subscribe().wait_for(|is_loaded| *is_loaded).await;
+    }
+
     /// The sum of the accounts of all subscriptions, those included that were deleted.
     pub fn totals(&self) -> Ledger {
         self.0.totals()
@@ -159,6 +168,7 @@ impl Shared {
             cursor: AtomicU64::new(0),
             needed_from: AtomicU64::new(1),
             updates: watch::Sender::new(0),
+            is_loaded: watch::Sender::new(false),
             clock,
             ids,
             metrics: Metrics::default(),

@@ -75,6 +75,7 @@ impl Notifier {
         let newest = self.store.newest();
         let mut state = State::new(self, stop.clone());
         state.load().await?;
+        state.shared.is_loaded.send_replace(true);
         state.work(newest, stop).await?;
         state.finish().await
     }
