@@ -235,8 +235,7 @@ async fn survives(min_free: u64) {
     let expected: Vec<u64> = created.iter().map(|n| u64::try_from(*n).expect("small")).collect();
     receiver
         .until("a notification of every entity", |received| {
-            let came: Vec<u64> =
-                received.iter().filter_map(|n| n["data"][0]["number"].as_u64()).collect();
+            let came = told(received);
             expected.iter().all(|number| came.contains(number))
         })
         .await;
