@@ -13,6 +13,35 @@ use musubi_store::{
 };
 use tokio::sync::watch;
 
+/// The methods of a store that read entities, by those of its `inner`.
+macro_rules! reads_entities_of_inner {
+    () => {
+        fn select<'a>(
+            &'a self,
+            tenant: &'a Tenant,
+            query: &'a EntityQuery,
+        ) -> BoxFuture<'a, Result<Page, StoreError>> {
+            self.inner.select(tenant, query)
+        }
+
+        fn types<'a>(
+            &'a self,
+            tenant: &'a Tenant,
+        ) -> BoxFuture<'a, Result<Vec<TypeSummary>, StoreError>> {
+            self.inner.types(tenant)
+        }
+
+        fn attributes<'a>(
+            &'a self,
+            tenant: &'a Tenant,
+            of_type: Option<&'a TypeName>,
+        ) -> BoxFuture<'a, Result<Vec<AttributeSummary>, StoreError>> {
+            self.inner.attributes(tenant, of_type)
+        }
+    };
+}
+pub(crate) use reads_entities_of_inner;
+
 /// The plain store, which sometimes says that it could not commit; what it says
 /// it could not commit, it may have committed.
 #[derive(Debug, Default)]
@@ -92,28 +121,7 @@ impl Store for Unreliable {
         .boxed()
     }
 
-    fn select<'a>(
-        &'a self,
-        tenant: &'a Tenant,
-        query: &'a EntityQuery,
-    ) -> BoxFuture<'a, Result<Page, StoreError>> {
-        self.inner.select(tenant, query)
-    }
-
-    fn types<'a>(
-        &'a self,
-        tenant: &'a Tenant,
-    ) -> BoxFuture<'a, Result<Vec<TypeSummary>, StoreError>> {
-        self.inner.types(tenant)
-    }
-
-    fn attributes<'a>(
-        &'a self,
-        tenant: &'a Tenant,
-        of_type: Option<&'a TypeName>,
-    ) -> BoxFuture<'a, Result<Vec<AttributeSummary>, StoreError>> {
-        self.inner.attributes(tenant, of_type)
-    }
+    crate::store::reads_entities_of_inner!();
 
     fn changes(
         &self,
@@ -189,28 +197,7 @@ impl Store for Halting {
         .boxed()
     }
 
-    fn select<'a>(
-        &'a self,
-        tenant: &'a Tenant,
-        query: &'a EntityQuery,
-    ) -> BoxFuture<'a, Result<Page, StoreError>> {
-        self.inner.select(tenant, query)
-    }
-
-    fn types<'a>(
-        &'a self,
-        tenant: &'a Tenant,
-    ) -> BoxFuture<'a, Result<Vec<TypeSummary>, StoreError>> {
-        self.inner.types(tenant)
-    }
-
-    fn attributes<'a>(
-        &'a self,
-        tenant: &'a Tenant,
-        of_type: Option<&'a TypeName>,
-    ) -> BoxFuture<'a, Result<Vec<AttributeSummary>, StoreError>> {
-        self.inner.attributes(tenant, of_type)
-    }
+    crate::store::reads_entities_of_inner!();
 
     fn changes(
         &self,

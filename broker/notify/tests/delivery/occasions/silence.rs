@@ -393,28 +393,7 @@ impl Store for Unheard {
         self.inner.commit(groups)
     }
 
-    fn select<'a>(
-        &'a self,
-        tenant: &'a Tenant,
-        query: &'a EntityQuery,
-    ) -> BoxFuture<'a, Result<Page, StoreError>> {
-        self.inner.select(tenant, query)
-    }
-
-    fn types<'a>(
-        &'a self,
-        tenant: &'a Tenant,
-    ) -> BoxFuture<'a, Result<Vec<TypeSummary>, StoreError>> {
-        self.inner.types(tenant)
-    }
-
-    fn attributes<'a>(
-        &'a self,
-        tenant: &'a Tenant,
-        of_type: Option<&'a TypeName>,
-    ) -> BoxFuture<'a, Result<Vec<AttributeSummary>, StoreError>> {
-        self.inner.attributes(tenant, of_type)
-    }
+    crate::store::reads_entities_of_inner!();
 
     fn changes(
         &self,
