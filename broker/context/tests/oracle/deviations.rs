@@ -75,6 +75,18 @@ fn a_context_gives_no_language_to_a_text() {
     );
 }
 
+/// JSON-LD 1.1 API, clause 4.1.2, step 5.8.3: a vocabulary is an IRI once it has been expanded. One
+/// that is relative and stands after none is relative to nothing; the crate keeps it.
+#[test]
+fn a_vocabulary_relative_to_nothing_is_refused() {
+    let context = json!([{"@vocab": null}, {"@vocab": "#"}]);
+    let error = compiled(&context).unwrap_err();
+    assert!(error.to_string().contains("@vocab is no IRI"), "{error}");
+    assert!(reference::should_refuse(&error), "{error}");
+    assert!(reference::texts(&context, &["speed"]).is_ok());
+    assert!(compiled(&json!([{"@vocab": "https://e.example/"}, {"@vocab": "#"}])).is_ok());
+}
+
 /// CIM 009, clause 5.5.7: a context does not reshape the elements of NGSI-LD. A container or type
 /// that JSON-LD would find in the members of an attribute changes nothing.
 #[test]

@@ -87,9 +87,13 @@ fn vocabulary(context: &Value, texts: &[&str]) -> Result<Vec<Option<String>>, St
 
 /// Whether JSON-LD says with us, and against the crate, that a context is not valid.
 pub(crate) fn should_refuse(error: &ContextError) -> bool {
+    let reason = error.to_string();
     // What a term stands for is a keyword, an IRI or a blank node (JSON-LD 1.1 API, clause 4.2.2,
     // step 14.2.3); the crate takes null as well.
-    error.to_string().contains("its @id stands for nothing")
+    reason.contains("its @id stands for nothing")
+        // What is relative to nothing, neither a vocabulary nor a base, is no IRI (clause 4.1.2,
+        // step 5.8.3); the crate keeps it as the vocabulary, and loses the names that it gives.
+        || reason.contains("@vocab is no IRI: \"#\"")
 }
 
 fn expanded(document: &Value) -> Result<Value, String> {
