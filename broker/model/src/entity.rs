@@ -41,13 +41,14 @@ impl Entity {
     }
 }
 
-fn text_size(attributes: &[Attribute]) -> usize {
+pub(crate) fn text_size(attributes: &[Attribute]) -> usize {
     let instances =
         |attribute: &Attribute| -> usize { attribute.instances.iter().map(instance_size).sum() };
     attributes.iter().map(|attribute| attribute.name.as_str().len() + instances(attribute)).sum()
 }
 
-fn instance_size(instance: &Instance) -> usize {
+/// The text of an instance: its value, and all that stands beside it.
+pub(crate) fn instance_size(instance: &Instance) -> usize {
     let value = instance.value.json.as_str().len();
     let Some(qualifiers) = instance.qualifiers.as_deref() else { return value };
     let dataset = qualifiers.dataset_id.as_ref().map_or(0, |dataset| dataset.as_str().len());

@@ -52,6 +52,34 @@ pub struct InstanceFragment {
     pub attributes: Vec<AttributeFragment>,
 }
 
+/// The temporal evolution of an entity, or a part of it, as a request carries it (CIM 009, clause
+/// 5.2.20). Which members are required depends on the operation.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct EvolutionFragment {
+    /// The `id` member.
+    pub id: Option<EntityId>,
+    /// The `type` member; empty when the request has none.
+    pub types: Vec<TypeName>,
+    /// The attributes, each name once, in the order of the request, with their instances. Those of
+    /// [`SCOPE`](crate::SCOPE) are scopes.
+    pub attributes: Vec<(AttrName, Vec<RecordFragment>)>,
+}
+
+impl EvolutionFragment {
+    /// The most attribute instances of one request.
+    pub const MAX_INSTANCES: usize = 10_000;
+}
+
+/// An attribute instance of the past as a request carries it (CIM 009, clauses 4.5.7 and 4.5.8).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RecordFragment {
+    /// What it says. If it tells of a deletion, its value is the string `urn:ngsi-ld:null` in the
+    /// kind that was deleted.
+    pub instance: InstanceFragment,
+    /// The `deletedAt` member; looked at only if it tells of a deletion.
+    pub deleted_at: Option<Timestamp>,
+}
+
 /// The value of an attribute instance in a request.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum FragmentValue {

@@ -40,8 +40,8 @@ impl Json {
         Node::parse(text, Limits::default()).map(|node| node.to_json())
     }
 
-    /// A text of which the caller knows that it is compact JSON.
-    pub(crate) fn from_compact(text: String) -> Self {
+    /// A text of which the caller knows that it is compact JSON: it was that of a `Json`.
+    pub fn from_compact(text: String) -> Self {
         Self(text.into())
     }
 

@@ -8,6 +8,7 @@ mod attribute;
 mod change;
 mod clock;
 mod entity;
+mod evolution;
 mod expiry;
 mod fragment;
 mod geometry;
@@ -27,7 +28,14 @@ pub use attribute::{Attribute, Instance, Qualifiers};
 pub use change::{AttributeChange, Cause, EntityChange, Trigger};
 pub use clock::{Clock, SystemClock};
 pub use entity::Entity;
-pub use fragment::{AttributeFragment, EntityFragment, FragmentValue, InstanceFragment, Patch};
+pub use evolution::{
+    AttributeEvolution, Datasets, Effect, Evolution, EvolutionAction, EvolutionChange,
+    EvolutionStep, Existence, InstanceNumber, KeptTimes, NewInstance, Recorded, SCOPE, scopes_json,
+};
+pub use fragment::{
+    AttributeFragment, EntityFragment, EvolutionFragment, FragmentValue, InstanceFragment, Patch,
+    RecordFragment,
+};
 pub use geometry::{InvalidGeometry, parse_geometry};
 pub use id::{EntityId, InvalidEntityId};
 pub use json::{Document, Json, JsonError, JsonKind, Limits, Node};

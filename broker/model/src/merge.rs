@@ -14,6 +14,7 @@ use crate::{
 mod attributes;
 mod instance;
 mod newer;
+mod record;
 mod value;
 
 use attributes::{Rule, Writer};

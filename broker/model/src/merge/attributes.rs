@@ -141,7 +141,7 @@ impl Writer {
     }
 }
 
-fn too_many_attributes() -> InvalidFragment {
+pub(super) fn too_many_attributes() -> InvalidFragment {
     InvalidFragment(format!("there are more than {} attributes", Entity::MAX_ATTRIBUTES))
 }
 

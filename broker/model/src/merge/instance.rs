@@ -4,7 +4,7 @@ use super::attributes::{Rule, Writer};
 use super::{set_or_absent, value};
 use crate::{
     AttrName, Attribute, FragmentValue, Instance, InstanceFragment, InvalidFragment, Patch,
-    Qualifiers,
+    Qualifiers, Value,
 };
 
 impl InstanceFragment {
@@ -25,16 +25,27 @@ impl Writer {
     pub(super) fn build(
         self,
         name: &AttrName,
-        fragment: InstanceFragment,
+        mut fragment: InstanceFragment,
         previous: Option<&Instance>,
     ) -> Result<Instance, InvalidFragment> {
-        let Some(given) = fragment.value else {
+        let Some(given) = fragment.value.take() else {
             return Err(InvalidFragment(format!("{name} has no value")));
         };
         let value = match self.rule {
             Rule::Merge => value::merged(name, None, given)?,
             Rule::Append(_) | Rule::Update | Rule::Partial => value::replaced(name, None, given)?,
         };
+        self.build_with(name, value, fragment, previous)
+    }
+
+    /// As [`build`](Self::build), with this value, whatever the fragment says of it.
+    pub(super) fn build_with(
+        self,
+        name: &AttrName,
+        value: Value,
+        fragment: InstanceFragment,
+        previous: Option<&Instance>,
+    ) -> Result<Instance, InvalidFragment> {
         let mut attributes = Vec::new();
         self.apply(&mut attributes, fragment.attributes)?;
         for attribute in &mut attributes {

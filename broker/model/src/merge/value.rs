@@ -15,7 +15,9 @@ pub(super) fn is_null(value: &Value) -> bool {
         | AttributeType::Relationship
         | AttributeType::VocabProperty
         | AttributeType::JsonProperty => is_null_text(&value.json),
-        AttributeType::LanguageProperty => value.json.as_str() == r#"{"@none":"urn:ngsi-ld:null"}"#,
+        AttributeType::LanguageProperty => {
+            is_null_text(&value.json) || value.json.as_str() == r#"{"@none":"urn:ngsi-ld:null"}"#
+        }
         AttributeType::ListProperty | AttributeType::ListRelationship => {
             is_null_text(&value.json) || value.json.as_str() == r#"["urn:ngsi-ld:null"]"#
         }
