@@ -4,7 +4,7 @@ use geo_types::{Geometry, Rect};
 use musubi_model::{AttrName, AttributeType, Entity, parse_geometry};
 use serde::{Deserialize, Serialize};
 
-use crate::{InvalidQuery, Terms};
+use crate::{InvalidQuery, Stopped, Terms};
 
 mod area;
 mod bounds;
@@ -82,13 +82,32 @@ impl GeoQuery {
     /// Whether `entity` satisfies this condition: whether the geometry of one instance of the
     /// property does.
     pub fn matches(&self, entity: &Entity) -> bool {
-        let Some(attribute) = entity.attribute(&self.property) else { return false };
-        attribute
-            .instances
-            .iter()
-            .filter(|instance| instance.value.kind == AttributeType::GeoProperty)
-            .filter_map(|instance| parse_geometry(&instance.value.json).ok())
-            .any(|geometry| self.matches_geometry(&geometry))
+        self.matches_while(entity, &mut || true) == Ok(true)
+    }
+
+    /// Whether `entity` satisfies this condition, as [`matches`](Self::matches) says it. It is asked
+    /// before each geometry whether to go on.
+    ///
+    /// # Errors
+    ///
+    /// [`Stopped`] if it was not to go on.
+    pub fn matches_while(
+        &self,
+        entity: &Entity,
+        goes_on: &mut dyn FnMut() -> bool,
+    ) -> Result<bool, Stopped> {
+        let Some(attribute) = entity.attribute(&self.property) else { return Ok(false) };
+        for instance in &attribute.instances {
+            if instance.value.kind != AttributeType::GeoProperty {
+                continue;
+            }
+            Stopped::unless(goes_on())?;
+            let geometry = parse_geometry(&instance.value.json).ok();
+            if geometry.is_some_and(|geometry| self.matches_geometry(&geometry)) {
+                return Ok(true);
+            }
+        }
+        Ok(false)
     }
 
     /// Whether a geometry stands in the relation to the reference.

@@ -17,6 +17,8 @@ mod path;
 mod pattern;
 mod q;
 mod scope_query;
+mod stopped;
+mod temporal;
 #[cfg(test)]
 mod test_terms;
 mod type_selection;
@@ -32,4 +34,12 @@ pub use path::{AttributePath, Link};
 pub use pattern::{InvalidPattern, Pattern};
 pub use q::{Comparison, Literal, Query, QueryOptions};
 pub use scope_query::ScopeQuery;
+pub use stopped::Stopped;
+pub use temporal::{
+    Accumulator, Aggregate, Aggregation, AggregationMethod, AggregationRefusal,
+    AttributeAggregates, Cut, EvolutionItem, EvolutionPage, EvolutionStart, InvalidDuration,
+    InvalidZone, NotApplicable, PeriodAggregates, PeriodDuration, Periods, RollUp, Shown,
+    TemporalProperty, TemporalQuery, TimeRelation, Zone, admits, admits_while, aggregate, cut_page,
+    evolution_page, first_beyond, in_range, number_of,
+};
 pub use type_selection::TypeSelection;

@@ -17,7 +17,9 @@
 use musubi_model::{AttrName, Entity};
 use serde::{Deserialize, Serialize};
 
-use crate::{AttributePath, InvalidQuery, LinkedEntities, NoLinkedEntities, Pattern, Terms};
+use crate::{
+    AttributePath, InvalidQuery, LinkedEntities, NoLinkedEntities, Pattern, Stopped, Terms,
+};
 
 mod evaluate;
 mod parse;
@@ -178,14 +180,57 @@ impl Query {
 
     /// Whether `entity`, in these surroundings, satisfies this query.
     pub fn matches_among(&self, entity: &Entity, linked: &dyn LinkedEntities) -> bool {
+        self.evaluate(entity, linked, &mut || true) == Ok(true)
+    }
+
+    /// Whether `entity` satisfies this query, as [`matches`](Self::matches) says it. It is asked
+    /// before each value that is looked at whether to go on.
+    ///
+    /// # Errors
+    ///
+    /// [`Stopped`] if it was not to go on.
+    pub fn matches_while(
+        &self,
+        entity: &Entity,
+        goes_on: &mut dyn FnMut() -> bool,
+    ) -> Result<bool, Stopped> {
+        self.evaluate(entity, &NoLinkedEntities, goes_on)
+    }
+
+    fn evaluate(
+        &self,
+        entity: &Entity,
+        linked: &dyn LinkedEntities,
+        goes_on: &mut dyn FnMut() -> bool,
+    ) -> Result<bool, Stopped> {
         match self {
-            Self::And(queries) => queries.iter().all(|query| query.matches_among(entity, linked)),
-            Self::Or(queries) => queries.iter().any(|query| query.matches_among(entity, linked)),
+            Self::And(queries) => {
+                for query in queries {
+                    if !query.evaluate(entity, linked, goes_on)? {
+                        return Ok(false);
+                    }
+                }
+                Ok(true)
+            }
+            Self::Or(queries) => {
+                for query in queries {
+                    if query.evaluate(entity, linked, goes_on)? {
+                        return Ok(true);
+                    }
+                }
+                Ok(false)
+            }
             Self::Exists { path, expected } => {
-                path.any_value(entity, linked, &mut |_| true) == *expected
+                Stopped::unless(goes_on())?;
+                Ok(path.any_value(entity, linked, &mut |_| true) == *expected)
             }
             Self::Compare { path, comparison } => {
-                path.any_value(entity, linked, &mut |found| found.satisfies(comparison))
+                let mut going = Stopped::unless(goes_on());
+                let found = path.any_value(entity, linked, &mut |found| {
+                    going = Stopped::unless(goes_on());
+                    going.is_err() || found.satisfies(comparison)
+                });
+                going.map(|()| found)
             }
         }
     }
