@@ -168,7 +168,7 @@ fn begin(out: &mut Vec<u8>, applied: &Applied, envelope: &Envelope<'_>) {
 fn tell(applied: &Applied, change: &Change) -> Option<Item> {
     match &change.subject {
         Subject::Entity(subject) => told(applied, subject, change.time),
-        Subject::Record(_) => None,
+        Subject::Record(_) | Subject::Evolution(_) => None,
     }
 }
 

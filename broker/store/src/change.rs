@@ -2,7 +2,9 @@
 
 use std::sync::Arc;
 
-use musubi_model::{Cause, EntityChange, Revision, Sequence, Tenant, Timestamp};
+use musubi_model::{
+    Cause, EntityChange, EvolutionChange, EvolutionStep, Revision, Sequence, Tenant, Timestamp,
+};
 use serde::{Deserialize, Serialize};
 
 use crate::RecordKind;
@@ -29,6 +31,20 @@ pub enum Subject {
     Entity(EntityChange),
     /// A record of a kind that is logged.
     Record(RecordChange),
+    /// What is recorded of an entity's past.
+    Evolution(EvolutionChange),
+}
+
+impl Change {
+    /// What this change does to the temporal evolution of an entity; none if it is about a record.
+    pub fn evolution_step(&self) -> Option<EvolutionStep> {
+        let (sequence, time) = (self.sequence, self.time);
+        match &self.subject {
+            Subject::Entity(change) => Some(EvolutionStep::of_entity(sequence, time, change)),
+            Subject::Evolution(change) => Some(EvolutionStep::of_evolution(sequence, time, change)),
+            Subject::Record(_) => None,
+        }
+    }
 }
 
 /// A record's change.

@@ -62,6 +62,7 @@ mod beside;
 mod commits;
 mod draft;
 pub mod generate;
+mod history;
 mod ledger;
 mod log;
 mod numbered;
@@ -73,6 +74,7 @@ mod trial;
 mod violation;
 mod wide;
 
+pub use history::{HistoryOverStore, HistoryPlace, HistoryPlan, HistorySubject, check_history};
 pub use subject::{Failure, Place, Plan, Subject};
 pub use violation::{Rule, Violation};
 

@@ -2,7 +2,9 @@
 
 use std::sync::Arc;
 
-use musubi_model::{Cause, Entity, EntityId, Revision, Sequence, Tenant, Timestamp};
+use musubi_model::{
+    Cause, Entity, EntityId, EvolutionChange, Revision, Sequence, Tenant, Timestamp,
+};
 
 use crate::RecordWrite;
 
@@ -31,9 +33,19 @@ pub struct Write {
     pub state: Option<Arc<Entity>>,
 }
 
+/// A change of what is recorded of an entity's past. It stands in the log and nowhere else: the
+/// entity's state is not touched by it.
+#[derive(Clone, Debug)]
+pub struct EvolutionWrite {
+    /// Whose entity it is.
+    pub tenant: Tenant,
+    /// What changes.
+    pub change: EvolutionChange,
+}
+
 /// Writes that happen together or not at all. A group names an entity, and a record, once. In
-/// the log its changes stand one after another: those of entities and then those of records, each
-/// in the order given here.
+/// the log its changes stand one after another: those of entities, then those of records, then
+/// those of evolutions, each in the order given here.
 #[derive(Clone, Debug, Default)]
 pub struct Group {
     /// When, as the log says it.
@@ -44,6 +56,8 @@ pub struct Group {
     pub writes: Vec<Write>,
     /// Records.
     pub records: Vec<RecordWrite>,
+    /// What was.
+    pub evolutions: Vec<EvolutionWrite>,
 }
 
 /// What became of a [`Group`].

@@ -35,11 +35,13 @@ pub enum RecordKind {
     Occasion = 11,
     /// Since when an entity is silent whose silence a subscription minds, by subscription and entity.
     Silence = 12,
+    /// An `EntityMap`: what it is, and apart from that the ids that it lists, by its id.
+    EntityMap = 13,
 }
 
 impl RecordKind {
     /// All kinds.
-    pub const ALL: [Self; 12] = [
+    pub const ALL: [Self; 13] = [
         Self::Tenant,
         Self::Subscription,
         Self::Cursor,
@@ -52,6 +54,7 @@ impl RecordKind {
         Self::Schema,
         Self::Occasion,
         Self::Silence,
+        Self::EntityMap,
     ];
 
     /// Whether changes of such records stand in the log, as those of entities do.
@@ -68,7 +71,8 @@ impl RecordKind {
             | Self::Broker
             | Self::Schema
             | Self::Occasion
-            | Self::Silence => false,
+            | Self::Silence
+            | Self::EntityMap => false,
         }
     }
 }

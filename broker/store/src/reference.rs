@@ -131,6 +131,10 @@ impl Store for ReferenceStore {
         self.newest.subscribe()
     }
 
+    fn durable(&self) -> watch::Receiver<Sequence> {
+        self.newest()
+    }
+
     fn truncate(&self, upto: Sequence) -> BoxFuture<'_, Result<(), StoreError>> {
         self.state.lock().log.retain(|change| change.sequence > upto);
         ready(Ok(())).boxed()
@@ -166,7 +170,7 @@ impl State {
         if let Some(index) = self.first_refusal(&group) {
             return Outcome::Refused(index);
         }
-        let Group { time, cause, writes, records } = group;
+        let Group { time, cause, writes, records, evolutions } = group;
         let mut revisions = Vec::new();
         let mut subjects = Vec::new();
         for write in writes {
@@ -182,6 +186,8 @@ impl State {
             let logged = change.filter(|_| kind.is_logged());
             subjects.extend(logged.map(|change| (tenant, Subject::Record(change))));
         }
+        let past = evolutions.into_iter();
+        subjects.extend(past.map(|write| (write.tenant, Subject::Evolution(write.change))));
         for (tenant, subject) in subjects {
             self.newest.0 += 1;
             let (sequence, cause) = (self.newest, cause.clone());

@@ -113,6 +113,10 @@ pub trait Store: Send + Sync + std::fmt::Debug {
     /// The newest change that is visible, and a way to wait for newer ones.
     fn newest(&self) -> tokio::sync::watch::Receiver<Sequence>;
 
+    /// The newest change that not even a power cut takes back, and a way to wait for newer ones. What
+    /// is kept beside the store and was made from its log must not be ahead of this.
+    fn durable(&self) -> tokio::sync::watch::Receiver<Sequence>;
+
     /// Allows the store to drop changes up to and including `upto`. It may keep them.
     fn truncate(&self, upto: Sequence) -> BoxFuture<'_, Result<(), StoreError>>;
 

@@ -44,6 +44,7 @@ fn renumbered(change: &Change) -> Arc<Change> {
             entity.revision = revision(entity.revision);
         }
         Subject::Record(record) => record.revision = revision(record.revision),
+        Subject::Evolution(_) => {}
     }
     Arc::new(change)
 }
@@ -120,6 +121,10 @@ impl Store for Renumbered {
 
     fn newest(&self) -> watch::Receiver<Sequence> {
         self.0.newest()
+    }
+
+    fn durable(&self) -> watch::Receiver<Sequence> {
+        self.0.durable()
     }
 
     fn truncate(&self, _: Sequence) -> BoxFuture<'_, Result<(), StoreError>> {

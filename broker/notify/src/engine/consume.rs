@@ -121,7 +121,7 @@ impl State<'_> {
             Subject::Record(record) if record.kind == RecordKind::Subscription => {
                 self.take_subscription(&change.tenant, record, change.sequence);
             }
-            Subject::Record(_) => {}
+            Subject::Record(_) | Subject::Evolution(_) => {}
         }
     }
 

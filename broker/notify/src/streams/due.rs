@@ -96,6 +96,7 @@ fn weight(change: &Change) -> usize {
             images.into_iter().flatten().map(|entity| notification::weight(entity)).sum()
         }
         Subject::Record(record) => record.value.as_ref().map_or(0, |value| value.len()),
+        Subject::Evolution(change) => change.text_size(),
     }
 }
 

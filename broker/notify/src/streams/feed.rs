@@ -394,7 +394,7 @@ async fn is_due(
         {
             linked::is_due(&**store, tenant, subscription, entity, change.time).await
         }
-        Subject::Entity(_) | Subject::Record(_) => Ok(false),
+        Subject::Entity(_) | Subject::Record(_) | Subject::Evolution(_) => Ok(false),
     }
 }
 

@@ -165,6 +165,7 @@ impl Town {
                     });
                     hub.revise(&key(), self.applied.as_ref().map(|it| &*it.subscription));
                 }
+                Subject::Evolution(_) => {}
             }
             self.cursor = change.sequence;
         }

@@ -135,6 +135,10 @@ impl Store for Unreliable {
         self.inner.newest()
     }
 
+    fn durable(&self) -> watch::Receiver<Sequence> {
+        self.inner.durable()
+    }
+
     fn truncate(&self, upto: Sequence) -> BoxFuture<'_, Result<(), StoreError>> {
         self.inner.truncate(upto)
     }
@@ -209,6 +213,10 @@ impl Store for Halting {
 
     fn newest(&self) -> watch::Receiver<Sequence> {
         self.inner.newest()
+    }
+
+    fn durable(&self) -> watch::Receiver<Sequence> {
+        self.inner.durable()
     }
 
     fn truncate(&self, upto: Sequence) -> BoxFuture<'_, Result<(), StoreError>> {

@@ -137,6 +137,7 @@ fn contents(change: &Change) -> Change {
             entity.position = Position(0);
         }
         Subject::Record(record) => record.revision = Revision(0),
+        Subject::Evolution(_) => {}
     }
     change
 }
@@ -149,9 +150,8 @@ fn is_of_same(one: &Change, other: &Change) -> bool {
                 one.id == other.id && one.after == other.after
             }
             (Subject::Record(one), Subject::Record(other)) => one == other,
-            (Subject::Entity(_), Subject::Record(_)) | (Subject::Record(_), Subject::Entity(_)) => {
-                false
-            }
+            (Subject::Evolution(one), Subject::Evolution(other)) => one == other,
+            (Subject::Entity(_) | Subject::Record(_) | Subject::Evolution(_), _) => false,
         }
 }
 

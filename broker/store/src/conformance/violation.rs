@@ -53,6 +53,8 @@ pub enum Rule {
     LostUpdate,
     /// A page read beside writers is of one moment.
     Moment,
+    /// What is said of the past is what the reference makes of the log.
+    Past,
     /// A store that is well answers.
     Answer,
 }

@@ -158,7 +158,7 @@ async fn the_log_says_what_happened() {
     let newest = store.newest();
     let time = Timestamp::from_seconds(7);
     for write in [put("a", 1, Expect::Any), put("a", 2, Expect::Any), delete("a"), delete("a")] {
-        let group = Group { time, cause: Cause::Expiry, writes: vec![write], records: Vec::new() };
+        let group = Group { time, cause: Cause::Expiry, writes: vec![write], ..Group::default() };
         store.commit(vec![group]).await.unwrap();
     }
     assert_eq!(*newest.borrow(), Sequence(3));
@@ -169,7 +169,7 @@ async fn the_log_says_what_happened() {
         .iter()
         .map(|change| match &change.subject {
             Subject::Entity(entity) => (entity.before.clone(), entity.after.clone()),
-            Subject::Record(record) => panic!("{record:?}"),
+            other @ (Subject::Record(_) | Subject::Evolution(_)) => panic!("{other:?}"),
         })
         .collect();
     let (one, two) = (entity("a", "number", 1), entity("a", "number", 2));

@@ -242,7 +242,7 @@ impl Faulty {
         let mut all = Vec::new();
         for write in group.writes {
             let cause = group.cause.clone();
-            let one = Group { time: group.time, cause, writes: vec![write], records: Vec::new() };
+            let one = Group { time: group.time, cause, writes: vec![write], ..Group::default() };
             if let Outcome::Committed { newest, revisions } = self.commit_one(one).await? {
                 said = newest;
                 all.extend::<Vec<Revision>>(revisions);
@@ -438,6 +438,10 @@ impl Store for Faulty {
             Fault::NeverAnnounced | Fault::LogBeginsAnew => self.announced.subscribe(),
             _ => self.inner.newest(),
         }
+    }
+
+    fn durable(&self) -> watch::Receiver<Sequence> {
+        self.newest()
     }
 
     fn truncate(&self, upto: Sequence) -> BoxFuture<'_, Result<(), StoreError>> {

@@ -412,6 +412,10 @@ impl Store for Unheard {
         self.inner.newest()
     }
 
+    fn durable(&self) -> tokio::sync::watch::Receiver<Sequence> {
+        self.inner.durable()
+    }
+
     fn truncate(&self, upto: Sequence) -> BoxFuture<'_, Result<(), StoreError>> {
         self.inner.truncate(upto)
     }

@@ -56,7 +56,7 @@ fn check_consecutive(mut cursor: Sequence, changes: &[Arc<Change>]) -> Result<()
 fn entity(change: &Change) -> Option<&EntityChange> {
     match &change.subject {
         Subject::Entity(entity) => Some(entity),
-        Subject::Record(_) => None,
+        Subject::Record(_) | Subject::Evolution(_) => None,
     }
 }
 
