@@ -1,0 +1,127 @@
+//! Making a chunk of instances.
+
+use musubi_model::{AttributeType, Qualifiers, Timestamp};
+
+use super::Chunk;
+use crate::column::{Integers, Texts, Times, Values, put_sized, put_unsigned};
+use crate::series::Entry;
+
+impl Chunk {
+    /// The bytes of a chunk of these instances, of which there is at least one.
+    pub(crate) fn encode(entries: &[Entry]) -> Vec<u8> {
+        let mut out = Vec::new();
+        put_unsigned(&mut out, u64::try_from(entries.len()).unwrap_or(u64::MAX));
+        for column in [
+            integers(entries, |entry| entry.recorded.number.sequence.0.cast_signed()),
+            integers(entries, |entry| i64::from(entry.recorded.number.ordinal)),
+            integers(entries, |entry| {
+                entry.version.0.wrapping_sub(entry.recorded.number.sequence.0).cast_signed()
+            }),
+        ] {
+            put_sized(&mut out, &column);
+        }
+        for column in times(entries) {
+            put_sized(&mut out, &column);
+        }
+        let kinds = integers(entries, |entry| kind_code(entry.recorded.instance.value.kind));
+        put_sized(&mut out, &kinds);
+        let values: Vec<_> =
+            entries.iter().map(|entry| &entry.recorded.instance.value.json).collect();
+        let mut column = Vec::new();
+        Values::encode(&values, &mut column);
+        put_sized(&mut out, &column);
+        put_sized(&mut out, &qualifiers(entries));
+        out
+    }
+
+    /// About how much an instance adds to the bytes of values and qualifiers of a chunk.
+    pub(crate) fn bytes_of(entry: &Entry) -> usize {
+        let instance = &entry.recorded.instance;
+        let qualifiers = match plain(entry) {
+            Some(qualifiers) => {
+                let texts = [&qualifiers.unit_code, &qualifiers.value_type].into_iter().flatten();
+                let types = qualifiers.object_type.iter().map(|name| name.as_str().len());
+                let dataset = qualifiers.dataset_id.as_ref().map_or(0, |name| name.as_str().len());
+                texts.map(|text| text.len()).chain(types).sum::<usize>() + dataset + 8
+            }
+            None => qualifier_bytes(entry).len(),
+        };
+        instance.value.json.as_str().len() + qualifiers
+    }
+}
+
+fn integers(entries: &[Entry], of: impl Fn(&Entry) -> i64) -> Vec<u8> {
+    let values: Vec<i64> = entries.iter().map(of).collect();
+    let mut column = Vec::new();
+    Integers::encode(&values, &mut column);
+    column
+}
+
+/// The columns of the four times, in their order.
+fn times(entries: &[Entry]) -> [Vec<u8>; 4] {
+    let column = |of: &dyn Fn(&Entry) -> Option<Timestamp>, beside: Option<&[i64]>| {
+        let times: Vec<Option<Timestamp>> = entries.iter().map(of).collect();
+        let mut column = Vec::new();
+        Times::encode(&times, beside, &mut column);
+        let micros: Option<Vec<i64>> =
+            times.into_iter().map(|time| time.map(Timestamp::as_micros)).collect();
+        (column, micros)
+    };
+    let (observed, observed_micros) = column(&|entry| entry.recorded.instance.observed_at, None);
+    let (modified, modified_micros) =
+        column(&|entry| Some(entry.recorded.instance.modified_at), observed_micros.as_deref());
+    let (created, _) =
+        column(&|entry| Some(entry.recorded.instance.created_at), modified_micros.as_deref());
+    let (deleted, _) = column(&|entry| entry.recorded.deleted_at, None);
+    [observed, modified, created, deleted]
+}
+
+fn kind_code(kind: AttributeType) -> i64 {
+    match kind {
+        AttributeType::Property => 0,
+        AttributeType::GeoProperty => 1,
+        AttributeType::Relationship => 2,
+        AttributeType::LanguageProperty => 3,
+        AttributeType::VocabProperty => 4,
+        AttributeType::JsonProperty => 5,
+        AttributeType::ListProperty => 6,
+        AttributeType::ListRelationship => 7,
+    }
+}
+
+/// The qualifiers, if they are nothing but texts: then they are written alike if they are equal,
+/// which is not so for times.
+fn plain(entry: &Entry) -> Option<&Qualifiers> {
+    let qualifiers = entry.recorded.instance.qualifiers.as_deref()?;
+    let plain = qualifiers.expires_at.is_none() && qualifiers.attributes.is_empty();
+    plain.then_some(qualifiers)
+}
+
+/// Without qualifiers there are no bytes, and with them there are always some.
+fn qualifier_bytes(entry: &Entry) -> Vec<u8> {
+    let Some(qualifiers) = &entry.recorded.instance.qualifiers else {
+        return Vec::new();
+    };
+    // Only what cannot be written at all fails, such as a map of unknown length; there is none.
+    postcard::to_stdvec(qualifiers).unwrap_or_default()
+}
+
+fn qualifiers(entries: &[Entry]) -> Vec<u8> {
+    // Most are like those before: they are written once.
+    let mut written: Vec<Vec<u8>> = Vec::new();
+    let mut places = Vec::with_capacity(entries.len());
+    let mut before: Option<&Qualifiers> = None;
+    for entry in entries {
+        let here = plain(entry);
+        if here.is_none() || here != before {
+            written.push(qualifier_bytes(entry));
+        }
+        before = here;
+        places.push(written.len() - 1);
+    }
+    let texts: Vec<&[u8]> =
+        places.iter().map(|place| written.get(*place).map_or(&[][..], Vec::as_slice)).collect();
+    let mut column = Vec::new();
+    Texts::encode(&texts, &mut column);
+    column
+}

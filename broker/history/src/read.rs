@@ -1,0 +1,21 @@
+//! Answers, put together from what is in segments and what is in none yet.
+
+mod aggregate;
+mod candidates;
+mod deadline;
+mod entity;
+mod gather;
+mod lookup;
+mod page;
+mod rolled;
+mod running_cut;
+mod source;
+mod view;
+
+pub(crate) use self::deadline::Deadline;
+pub(crate) use self::entity::EntityView;
+pub(crate) use self::lookup::{instance, outline};
+pub(crate) use self::page::evolutions;
+pub(crate) use self::view::View;
+#[cfg(test)]
+pub(crate) use self::{gather::Needed, lookup::anything};

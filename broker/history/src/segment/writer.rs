@@ -1,0 +1,369 @@
+//! Writing a segment.
+
+use std::fs::{self, OpenOptions};
+use std::path::{Path, PathBuf};
+
+use musubi_model::{InstanceNumber, Sequence};
+use serde::{Deserialize, Serialize};
+
+use super::blocks::{BLOCK, write_rollups, write_superseded};
+use super::names::NewNames;
+use super::page::{DATA_PAGE, PageFile, PageKind, Place};
+use super::row::{Blob, EntityBody, RowKey, RowPage, SeriesPart};
+use super::tail::{RowPlace, START, Tail};
+use super::{Level, RollUp, SegmentError};
+use crate::chunk::{CHUNK, CHUNK_BYTES, Chunk, ChunkStats, entry_order};
+use crate::series::{Corrections, EntityKey, Entry, Head, SeriesKey};
+
+/// What stands in a segment.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct SegmentSummary {
+    /// Bytes of the file.
+    #[serde(skip)]
+    pub(crate) bytes: u64,
+    pub(crate) entities: u64,
+    pub(crate) series: u64,
+    /// Of all instances.
+    pub(crate) stats: ChunkStats,
+    pub(crate) rollups: u64,
+    /// How many instances are said to be superseded.
+    pub(crate) corrections: u64,
+}
+
+/// Writes a segment, row by row in order: an entity, then each of its series in order, and of each
+/// series its entries in the order of [`entry_order`] and its roll-ups in the order of
+/// [`RollUp::key`]. It stands under `<name>.part` until it is finished, and is removed if it never
+/// is. It holds a page of each kind, a chunk, the names, and the directory.
+#[derive(Debug)]
+pub(crate) struct SegmentWriter {
+    path: PathBuf,
+    unfinished: Unfinished,
+    file: PageFile,
+    names: NewNames,
+    entities: (RowPage, Vec<RowPlace>),
+    series: (RowPage, Vec<RowPlace>),
+    data: (Vec<u8>, Vec<Place>),
+    entity: Option<OpenEntity>,
+    open: Option<OpenSeries>,
+    summary: SegmentSummary,
+}
+
+/// The file that is removed unless it was finished.
+#[derive(Debug)]
+struct Unfinished(Option<PathBuf>);
+
+impl Drop for Unfinished {
+    fn drop(&mut self) {
+        if let Some(part) = self.0.take() {
+            // It stands in nobody's way: the next one of this name begins anew.
+            let _ = fs::remove_file(part);
+        }
+    }
+}
+
+/// The entity to which series are added.
+#[derive(Debug)]
+struct OpenEntity {
+    key: EntityKey,
+    head: Head,
+    tenant: u32,
+    /// The attributes and data sets of its series.
+    names: Vec<(u32, u32)>,
+}
+
+/// The series to which instances are added.
+#[derive(Debug)]
+struct OpenSeries {
+    key: SeriesKey,
+    attribute: u32,
+    dataset: u32,
+    part: SeriesPart,
+    entries: Vec<Entry>,
+    bytes: usize,
+    last: Option<(i64, InstanceNumber, Sequence)>,
+    rollups: Vec<RollUp>,
+    last_rollup: Option<(Level, u8, i64)>,
+}
+
+impl SegmentWriter {
+    /// Begins a segment that is going to stand at `path`.
+    ///
+    /// # Errors
+    ///
+    /// [`SegmentError::Io`] as for every step.
+    pub(crate) fn create(path: &Path) -> Result<Self, SegmentError> {
+        let mut part = path.as_os_str().to_owned();
+        part.push(".part");
+        let part = PathBuf::from(part);
+        let file = OpenOptions::new().write(true).create(true).truncate(true).open(&part);
+        let file = file.map_err(SegmentError::io("creating a segment"))?;
+        let mut file = PageFile { file, at: 0 };
+        let unfinished = Unfinished(Some(part));
+        file.append(&START)?;
+        Ok(Self {
+            path: path.to_owned(),
+            unfinished,
+            file,
+            names: NewNames::default(),
+            entities: (RowPage::default(), Vec::new()),
+            series: (RowPage::default(), Vec::new()),
+            data: (Vec::new(), Vec::new()),
+            entity: None,
+            open: None,
+            summary: SegmentSummary::default(),
+        })
+    }
+
+    /// Begins an entity.
+    ///
+    /// # Errors
+    ///
+    /// [`SegmentError::Order`] if it is not after the one before.
+    pub(crate) fn entity(&mut self, key: &EntityKey, head: &Head) -> Result<(), SegmentError> {
+        if self.entity.as_ref().is_some_and(|before| before.key >= *key) {
+            return Err(SegmentError::Order("an entity"));
+        }
+        self.end_entity()?;
+        let tenant = self.names.tenant(&key.tenant);
+        let (key, head) = (key.clone(), head.clone());
+        self.entity = Some(OpenEntity { key, head, tenant, names: Vec::new() });
+        self.summary.entities += 1;
+        Ok(())
+    }
+
+    /// Begins a series of the entity that was begun last.
+    ///
+    /// # Errors
+    ///
+    /// [`SegmentError::Order`] if it is of another entity, or not after the series before, or if
+    /// the corrections are not in order.
+    pub(crate) fn series(
+        &mut self,
+        key: &SeriesKey,
+        corrections: &Corrections,
+    ) -> Result<(), SegmentError> {
+        let before = self.open.as_ref().map(|open| &open.key);
+        let of_entity = self.entity.as_ref().is_some_and(|entity| entity.key == key.entity);
+        if !of_entity || before.is_some_and(|before| before >= key) {
+            return Err(SegmentError::Order("a series"));
+        }
+        if !corrections.superseded.is_sorted_by(|one, two| one.number < two.number) {
+            return Err(SegmentError::Order("a correction"));
+        }
+        self.end_series()?;
+        let attribute = self.names.attribute(&key.attribute);
+        let dataset = self.names.dataset(key.dataset.as_ref());
+        if let Some(entity) = &mut self.entity {
+            entity.names.push((attribute, dataset));
+        }
+        let mut superseded = Vec::new();
+        for block in corrections.superseded.chunks(BLOCK) {
+            superseded.push(self.place(&write_superseded(block))?);
+            self.summary.corrections += u64::try_from(block.len()).unwrap_or_default();
+        }
+        self.open = Some(OpenSeries {
+            key: key.clone(),
+            attribute,
+            dataset,
+            part: SeriesPart {
+                first: Some((corrections.removed_upto, superseded)),
+                ..SeriesPart::default()
+            },
+            entries: Vec::new(),
+            bytes: 0,
+            last: None,
+            rollups: Vec::new(),
+            last_rollup: None,
+        });
+        self.summary.series += 1;
+        Ok(())
+    }
+
+    /// Adds an instance to the series that was begun last.
+    ///
+    /// # Errors
+    ///
+    /// [`SegmentError::Order`] if there is no series, or the instance is not after the one before,
+    /// or a roll-up stands before it.
+    pub(crate) fn push(&mut self, entry: Entry) -> Result<(), SegmentError> {
+        let Some(open) = &mut self.open else {
+            return Err(SegmentError::Order("an instance"));
+        };
+        let order = entry_order(&entry);
+        if open.last_rollup.is_some() || open.last.is_some_and(|last| last >= order) {
+            return Err(SegmentError::Order("an instance"));
+        }
+        let bytes = Chunk::bytes_of(&entry);
+        if open.entries.len() >= CHUNK
+            || (!open.entries.is_empty() && open.bytes.saturating_add(bytes) > CHUNK_BYTES)
+        {
+            self.end_chunk()?;
+        }
+        if let Some(open) = &mut self.open {
+            open.last = Some(order);
+            open.bytes = open.bytes.saturating_add(bytes);
+            open.entries.push(entry);
+        }
+        Ok(())
+    }
+
+    /// Adds a roll-up to the series that was begun last; no instance comes after it.
+    ///
+    /// # Errors
+    ///
+    /// [`SegmentError::Order`] if there is no series, or the roll-up is not after the one before.
+    pub(crate) fn rollup(&mut self, rollup: &RollUp) -> Result<(), SegmentError> {
+        let Some(open) = &mut self.open else {
+            return Err(SegmentError::Order("a roll-up"));
+        };
+        if open.last_rollup.is_some_and(|last| last >= rollup.key()) {
+            return Err(SegmentError::Order("a roll-up"));
+        }
+        open.last_rollup = Some(rollup.key());
+        open.rollups.push(*rollup);
+        self.summary.rollups += 1;
+        if open.rollups.len() >= BLOCK { self.end_rollups() } else { Ok(()) }
+    }
+
+    /// Makes the file durable and gives it its name; the folder is the caller's to sync.
+    ///
+    /// # Errors
+    ///
+    /// [`SegmentError::Io`] if the file system fails. Nothing stands at the path then.
+    pub(crate) fn finish(mut self) -> Result<SegmentSummary, SegmentError> {
+        self.end_entity()?;
+        self.end_page(PageKind::Entities)?;
+        self.end_page(PageKind::Series)?;
+        self.end_page(PageKind::Data)?;
+        let mut tail = Tail {
+            names: self.names.names,
+            entities: self.entities.1,
+            series: self.series.1,
+            data: self.data.1,
+            summary: self.summary,
+        };
+        tail.write(&mut self.file)?;
+        self.file.file.sync_all().map_err(SegmentError::io("syncing a segment"))?;
+        if let Some(part) = &self.unfinished.0 {
+            fs::rename(part, &self.path).map_err(SegmentError::io("naming a segment"))?;
+        }
+        self.unfinished.0 = None;
+        Ok(tail.summary)
+    }
+
+    fn end_entity(&mut self) -> Result<(), SegmentError> {
+        self.end_series()?;
+        let Some(OpenEntity { key, head, tenant, names }) = self.entity.take() else {
+            return Ok(());
+        };
+        let types: Vec<u32> = head.types.iter().map(|name| self.names.type_name(name)).collect();
+        let body = EntityBody::write(&head, &types, &names);
+        let row = RowKey { tenant, id: key.id.as_str(), attribute: 0, dataset: 0 };
+        if !self.entities.0.has_room(row, &body) {
+            self.end_page(PageKind::Entities)?;
+        }
+        self.entities.0.push(row, &body);
+        Ok(())
+    }
+
+    fn end_series(&mut self) -> Result<(), SegmentError> {
+        self.end_chunk()?;
+        self.end_rollups()?;
+        self.end_part()?;
+        self.open = None;
+        Ok(())
+    }
+
+    fn end_chunk(&mut self) -> Result<(), SegmentError> {
+        let Some(open) = &mut self.open else {
+            return Ok(());
+        };
+        if open.entries.is_empty() {
+            return Ok(());
+        }
+        let stats = ChunkStats::of(&open.entries);
+        let chunk = Chunk::encode(&open.entries);
+        open.entries.clear();
+        open.bytes = 0;
+        self.summary.stats.merge(&stats);
+        let blob = self.place(&chunk)?;
+        self.add_blob(|part| part.chunks.push((blob, stats)))
+    }
+
+    fn end_rollups(&mut self) -> Result<(), SegmentError> {
+        let Some(open) = &mut self.open else {
+            return Ok(());
+        };
+        if open.rollups.is_empty() {
+            return Ok(());
+        }
+        let number = u64::try_from(open.rollups.len()).unwrap_or(u64::MAX);
+        let block = write_rollups(&open.rollups);
+        open.rollups.clear();
+        let blob = self.place(&block)?;
+        self.add_blob(|part| part.rollups.push((blob, number)))
+    }
+
+    fn add_blob(&mut self, add: impl FnOnce(&mut SeriesPart)) -> Result<(), SegmentError> {
+        let Some(open) = &mut self.open else {
+            return Ok(());
+        };
+        add(&mut open.part);
+        if open.part.is_full() { self.end_part() } else { Ok(()) }
+    }
+
+    /// Writes the row of what is known of the series so far, if there is something.
+    fn end_part(&mut self) -> Result<(), SegmentError> {
+        let (Some(open), Some(entity)) = (&mut self.open, &self.entity) else {
+            return Ok(());
+        };
+        let part = std::mem::take(&mut open.part);
+        if part.first.is_none() && part.chunks.is_empty() && part.rollups.is_empty() {
+            return Ok(());
+        }
+        let (attribute, dataset) = (open.attribute, open.dataset);
+        let id = entity.key.id.clone();
+        let row = RowKey { tenant: entity.tenant, id: id.as_str(), attribute, dataset };
+        let body = part.write(attribute, dataset);
+        if !self.series.0.has_room(row, &body) {
+            self.end_page(PageKind::Series)?;
+        }
+        self.series.0.push(row, &body);
+        Ok(())
+    }
+
+    /// Puts bytes into a page of data.
+    fn place(&mut self, bytes: &[u8]) -> Result<Blob, SegmentError> {
+        if !self.data.0.is_empty() && self.data.0.len() + bytes.len() > DATA_PAGE {
+            self.end_page(PageKind::Data)?;
+        }
+        let short = |number: usize| u32::try_from(number).map_err(|_| SegmentError::too_large());
+        let blob = Blob {
+            page: short(self.data.1.len())?,
+            offset: short(self.data.0.len())?,
+            length: short(bytes.len())?,
+        };
+        self.data.0.extend_from_slice(bytes);
+        Ok(blob)
+    }
+
+    /// Writes a page, if there is something in it.
+    fn end_page(&mut self, kind: PageKind) -> Result<(), SegmentError> {
+        let (rows, places) = match kind {
+            PageKind::Entities => &mut self.entities,
+            PageKind::Series => &mut self.series,
+            PageKind::Data => {
+                if !self.data.0.is_empty() {
+                    self.data.1.push(self.file.append_page(kind, &self.data.0)?);
+                    self.data.0.clear();
+                }
+                return Ok(());
+            }
+        };
+        if let Some((bytes, first)) = rows.take() {
+            let place = self.file.append_page(kind, &bytes)?;
+            places.push(RowPlace { place, first });
+        }
+        Ok(())
+    }
+}
