@@ -13,6 +13,7 @@ use url::Url;
 
 use crate::connection::Connection;
 use crate::connector::{CONNECT_TIMEOUT, Connector, NoConnection, Security};
+use crate::download::Download;
 use crate::gzip::{Inflow, Unusable};
 use crate::message::{Compressed, message};
 use crate::pool::Pool;
@@ -201,6 +202,24 @@ impl Client {
             self.pool.put(security, &host, connection);
         }
         Ok(Receipt { status: head.status, headers: head.headers })
+    }
+
+    /// Sends a request and gives the head of the answer; its body is read piece by piece, and may be
+    /// of any length. The timeout is for the head, and for each piece.
+    ///
+    /// # Errors
+    ///
+    /// [`Error`] says why there is no answer; [`Error::TooLarge`] never.
+    pub async fn download(&self, request: Request) -> Result<Download, Error> {
+        let host = host_and_port(&request.url);
+        let attempt = self.begin(&request, &host, (Repeat::No, Compressed::Unwanted));
+        let Begun { connection, answer, .. } = match timeout(request.timeout, attempt).await {
+            Ok(begun) => begun.map_err(|broken| broken.describe(&host, &request))?,
+            Err(_) => return Err(Error::TimedOut { host, ms: request.timeout.as_millis() }),
+        };
+        let (head, body) = answer.into_parts();
+        let (status, headers) = (head.status, head.headers);
+        Ok(Download { status, headers, host, patience: request.timeout, connection, body })
     }
 
     /// A new connection to a host, for what is not HTTP. It is never pooled.

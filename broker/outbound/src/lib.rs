@@ -8,6 +8,7 @@
 mod client;
 mod connection;
 mod connector;
+mod download;
 mod guard;
 mod gzip;
 mod message;
@@ -18,6 +19,7 @@ mod tls;
 
 pub use client::{Client, ClientOptions, Error, Receipt, Request, Response};
 pub use connector::Security;
+pub use download::Download;
 pub use guard::{Guard, InvalidNetwork, Network, Private};
 pub use names::{Names, SystemNames};
 pub use stream::Stream;

@@ -7,7 +7,8 @@ use musubi_model::{
     Entity, EntityChange, EntityId, Position, Revision, Sequence, Tenant, Timestamp,
 };
 use musubi_store::{
-    Change, Expect, Found, Group, Outcome, RecordChange, RecordKey, RecordWrite, Subject, Write,
+    Change, EvolutionWrite, Expect, Found, Group, Outcome, RecordChange, RecordKey, RecordWrite,
+    Subject, Write,
 };
 
 use crate::codec::{self, Ceilings, RowError};
@@ -107,7 +108,7 @@ impl<'r> Draft<'r> {
         if let Some(index) = self.first_refusal(&group)? {
             return Ok(Outcome::Refused(index));
         }
-        let Group { time, cause, writes, records } = group;
+        let Group { time, cause, writes, records, evolutions } = group;
         let origin = Origin { time, cause };
         let mut effects = Effects::default();
         let mut revisions = Vec::with_capacity(writes.len() + records.len());
@@ -116,6 +117,10 @@ impl<'r> Draft<'r> {
         }
         for write in records {
             revisions.push(self.write_record(write, &origin, &mut effects)?);
+        }
+        for EvolutionWrite { tenant, change } in evolutions {
+            self.buffers.entity.clear();
+            self.log(tenant, Subject::Evolution(change), &origin, &mut effects)?;
         }
         self.effects.push(effects);
         Ok(Outcome::Committed { newest: self.counters.newest, revisions })

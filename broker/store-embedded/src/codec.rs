@@ -7,8 +7,8 @@ use std::borrow::Cow;
 use std::sync::Arc;
 
 use musubi_model::{
-    AttrName, Cause, Entity, EntityChange, EntityId, Position, Revision, Sequence, Tenant,
-    Timestamp,
+    AttrName, Cause, Entity, EntityChange, EntityId, EvolutionChange, Position, Revision, Sequence,
+    Tenant, Timestamp,
 };
 use musubi_store::{Change, Found, RecordChange, RecordKey, RecordKind, Subject};
 use serde::{Deserialize, Serialize};
@@ -160,6 +160,7 @@ enum HeadSubject<'a> {
         deleted: bool,
     },
     Record(Cow<'a, RecordChange>),
+    Evolution(Cow<'a, EvolutionChange>),
 }
 
 /// Makes `row` a change. `after` is the after-image of an entity's change as [`entity_bytes`] gave it, empty
@@ -175,6 +176,7 @@ pub(crate) fn log_row(change: &Change, after: &[u8], row: &mut Vec<u8>) -> Resul
             deleted: subject.after.is_none(),
         },
         Subject::Record(subject) => HeadSubject::Record(Cow::Borrowed(subject)),
+        Subject::Evolution(subject) => HeadSubject::Evolution(Cow::Borrowed(subject)),
     };
     let head = Head {
         tenant: Cow::Borrowed(&change.tenant),
@@ -206,6 +208,7 @@ pub(crate) fn read_log(key: &[u8], row: &[u8]) -> Result<Change, RowError> {
             })
         }
         HeadSubject::Record(change) => Subject::Record(change.into_owned()),
+        HeadSubject::Evolution(change) => Subject::Evolution(change.into_owned()),
     };
     Ok(Change {
         sequence: Sequence(sequence),

@@ -62,6 +62,7 @@ impl Broken {
 pub(crate) fn is_upkeep(groups: &[Group]) -> bool {
     groups.iter().all(|group| {
         group.writes.is_empty()
+            && group.evolutions.is_empty()
             && group.records.iter().all(|record| match record.key.kind {
                 RecordKind::Cursor
                 | RecordKind::Outbox
@@ -74,7 +75,8 @@ pub(crate) fn is_upkeep(groups: &[Group]) -> bool {
                 | RecordKind::Subscription
                 | RecordKind::AdapterState
                 | RecordKind::Context
-                | RecordKind::Schema => false,
+                | RecordKind::Schema
+                | RecordKind::EntityMap => false,
             })
     })
 }
@@ -275,6 +277,9 @@ impl Committer {
         }
         self.publish(published);
         self.shared.resident.publish(effects);
+        if self.sync_due.is_none() {
+            self.shared.resident.set_durable(self.counters.newest);
+        }
         self.shared.metrics.batch_groups.observe(f64::from(count));
         Ok(outcomes)
     }
@@ -315,6 +320,7 @@ impl Committer {
             let start = Instant::now();
             engine.sync()?;
             self.unsynced.clear();
+            self.shared.resident.set_durable(self.counters.newest);
             self.shared.metrics.sync_seconds.observe(start.elapsed().as_secs_f64());
         }
         Ok(())
@@ -323,9 +329,10 @@ impl Committer {
     fn truncate(&mut self, upto: Sequence) -> Result<(), StoreError> {
         let doing = "truncating the log";
         let Some(engine) = self.engine.clone() else { return Err(Trouble::Failed.answer(doing)) };
-        let truncated = engine.truncate(upto, self.counters.newest);
+        let newest = self.counters.newest;
+        let truncated = self.shared.holds.unless_held(|| engine.truncate(upto, newest));
         drop(engine);
-        truncated.map_err(|error| {
+        truncated.unwrap_or(Ok(())).map_err(|error| {
             let source = error.to_string().into();
             self.give_up(&error.into(), None);
             StoreError::Unavailable { doing, source }
@@ -351,6 +358,7 @@ impl Committer {
         if let Some(published) = published {
             published.abandon();
         }
+        self.shared.lent.take_back();
         if let Some(engine) = self.engine.take() {
             engine.abandon();
         }

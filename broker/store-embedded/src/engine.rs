@@ -23,8 +23,12 @@ use tokio::time::Instant;
 
 use crate::codec;
 
+mod bulk;
+mod pages;
 mod published;
 
+pub(crate) use bulk::Bulk;
+pub(crate) use pages::{Reached, Table};
 pub(crate) use published::{Published, Wanted};
 
 /// Bytes of blocks that the engine keeps in memory. It is read at the start and for old changes.
@@ -125,11 +129,7 @@ impl Engine {
     /// Opens the engine in this folder, or makes it.
     pub(crate) fn open(path: &Path) -> Result<Self> {
         guarded(|| {
-            let database = Database::builder(path)
-                .cache_size(CACHE)
-                .max_journaling_size(JOURNALS)
-                .worker_threads(WORKERS)
-                .open()?;
+            let database = database(path)?;
             let state = database.keyspace("state", || table(MEMTABLE))?;
             let records = database.keyspace("records", || table(SMALL_MEMTABLE))?;
             let meta = database.keyspace("meta", || table(SMALL_MEMTABLE))?;
@@ -381,6 +381,14 @@ impl Rows {
     pub(crate) fn is_empty(&self) -> bool {
         self.batch.is_empty()
     }
+}
+
+fn database(path: &Path) -> Result<Database> {
+    Ok(Database::builder(path)
+        .cache_size(CACHE)
+        .max_journaling_size(JOURNALS)
+        .worker_threads(WORKERS)
+        .open()?)
 }
 
 fn segment(database: &Database, first: Sequence) -> Result<Segment> {

@@ -6,8 +6,16 @@ use std::path::{Path, PathBuf};
 
 use rustix::fs::FlockOperation;
 
-/// What the file `FORMAT` says in a folder that this version writes.
-const FORMAT: &str = "musubi-store-embedded 1";
+use crate::migrations::{self, MIGRATIONS};
+
+/// What the file `FORMAT` says before the number.
+const FORMAT: &str = "musubi-store-embedded ";
+/// The format of the folders that this version writes. It opens older ones, which it makes such a
+/// folder of first.
+pub(crate) const NEWEST: u32 = 2;
+const _: () = assert!(MIGRATIONS.len() == 1, "a step leads to the newest format");
+/// What the file is called while a backup is being restored into the folder.
+const UNFINISHED: &str = "FORMAT.unfinished";
 
 /// Why a folder cannot be opened as a store.
 #[derive(Debug, thiserror::Error)]
@@ -16,7 +24,7 @@ pub enum OpenError {
     #[error("the data folder {} is in use by another process", .0.display())]
     InUse(PathBuf),
     /// It was written by another version.
-    #[error("the data folder {} has the format {found:?}, and this version reads {FORMAT:?}", path.display())]
+    #[error("the data folder {} has the format {found:?}, and this version reads \"{FORMAT}{NEWEST}\" and older", path.display())]
     OtherFormat {
         /// The folder.
         path: PathBuf,
@@ -26,6 +34,12 @@ pub enum OpenError {
     /// It holds something, but no file `FORMAT`.
     #[error("the folder {} is not empty and has no file FORMAT, so it is no data folder", .0.display())]
     NotAStore(PathBuf),
+    /// A backup was being restored into it when that was interrupted.
+    #[error("the folder {} holds a part of a backup whose restoring did not come to its end; delete it and restore again", .0.display())]
+    Unfinished(PathBuf),
+    /// A backup is to be restored into it, and something is there.
+    #[error("the folder {} is not empty, and a backup is restored into an empty one", .0.display())]
+    NotEmpty(PathBuf),
     /// A row in it cannot be read.
     #[error("a row of {table} in the data folder cannot be read")]
     Row {
@@ -47,21 +61,84 @@ pub(crate) struct Folder {
 type Failure = Box<dyn std::error::Error + Send + Sync>;
 
 impl Folder {
-    /// Makes the folder if it is not there, locks it, and looks at its format.
+    /// Makes the folder if it is not there, locks it, and makes it one of the newest format.
     pub(crate) fn claim(path: &Path) -> Result<Self, Failure> {
-        fs::create_dir_all(path)?;
+        create_durably(path)?;
+        let folder = Self::lock(path)?;
+        match folder.format()? {
+            Some(NEWEST) => {}
+            Some(found) => migrations::migrate(path, found, &MIGRATIONS)?,
+            None if folder.engine().exists() => {
+                return Err(OpenError::NotAStore(path.to_owned()).into());
+            }
+            None => write_format(path, NEWEST)?,
+        }
+        Ok(folder)
+    }
+
+    /// Locks a folder that is one of a store, and gives its format.
+    pub(crate) fn claim_as_it_is(path: &Path) -> Result<(Self, u32), Failure> {
+        // Nothing is left behind in what is none.
+        fs::metadata(path)?;
+        if !path.join("FORMAT").exists() && !path.join(UNFINISHED).exists() {
+            return Err(OpenError::NotAStore(path.to_owned()).into());
+        }
+        let folder = Self::lock(path)?;
+        match folder.format()? {
+            Some(format) => Ok((folder, format)),
+            None => Err(OpenError::NotAStore(path.to_owned()).into()),
+        }
+    }
+
+    /// Makes the folder if it is not there, and locks it if there is nothing in it. Until
+    /// [`complete`](Self::complete) it is refused by whoever wants to open it.
+    pub(crate) fn claim_empty(path: &Path, format: u32) -> Result<Self, Failure> {
+        create_durably(path)?;
+        if path.join(UNFINISHED).exists() {
+            return Err(OpenError::Unfinished(path.to_owned()).into());
+        }
+        if fs::read_dir(path)?.next().is_some() {
+            return Err(OpenError::NotEmpty(path.to_owned()).into());
+        }
+        let folder = Self::lock(path)?;
+        // Somebody else may have been faster.
+        for entry in fs::read_dir(path)? {
+            if entry?.file_name() != "LOCK" {
+                return Err(OpenError::NotEmpty(path.to_owned()).into());
+            }
+        }
+        write_file(&path.join(UNFINISHED), format)?;
+        File::open(path)?.sync_all()?;
+        Ok(folder)
+    }
+
+    /// Makes a folder whose restoring is finished one that can be opened.
+    pub(crate) fn complete(&self) -> std::io::Result<()> {
+        fs::rename(self.path.join(UNFINISHED), self.path.join("FORMAT"))?;
+        File::open(&self.path)?.sync_all()
+    }
+
+    /// The format of a folder that is there; of one that is being restored, if it is ours.
+    fn format(&self) -> Result<Option<u32>, Failure> {
+        if self.path.join(UNFINISHED).exists() {
+            return Err(OpenError::Unfinished(self.path.clone()).into());
+        }
+        read_format(&self.path)
+    }
+
+    fn lock(path: &Path) -> Result<Self, Failure> {
         let lock =
             OpenOptions::new().create(true).truncate(false).write(true).open(path.join("LOCK"))?;
         match rustix::fs::flock(&lock, FlockOperation::NonBlockingLockExclusive) {
-            Ok(()) => {}
-            Err(rustix::io::Errno::WOULDBLOCK) => {
-                return Err(OpenError::InUse(path.to_owned()).into());
-            }
-            Err(error) => return Err(std::io::Error::from(error).into()),
+            Ok(()) => Ok(Self { path: path.to_owned(), _lock: lock }),
+            Err(rustix::io::Errno::WOULDBLOCK) => Err(OpenError::InUse(path.to_owned()).into()),
+            Err(error) => Err(std::io::Error::from(error).into()),
         }
-        let folder = Self { path: path.to_owned(), _lock: lock };
-        folder.check_format()?;
-        Ok(folder)
+    }
+
+    /// Where it is.
+    pub(crate) fn path(&self) -> &Path {
+        &self.path
     }
 
     /// Where the engine keeps its files.
@@ -87,36 +164,56 @@ impl Folder {
             })
         })
     }
+}
 
-    fn check_format(&self) -> Result<(), Failure> {
-        let path = self.path.join("FORMAT");
-        match fs::read_to_string(&path) {
-            Ok(text) if text.trim_end() == FORMAT => Ok(()),
-            Ok(text) => Err(OpenError::OtherFormat {
-                path: self.path.clone(),
-                found: text.trim_end().chars().take(80).collect(),
-            }
-            .into()),
-            Err(error) if error.kind() == ErrorKind::NotFound => {
-                if self.engine().exists() {
-                    return Err(OpenError::NotAStore(self.path.clone()).into());
-                }
-                self.write_format(&path)
-            }
-            Err(error) => Err(error.into()),
+/// Makes a folder, and those above it that are not there, so that a power cut does not take them back.
+///
+/// # Errors
+///
+/// What the system says.
+pub fn create_durably(path: &Path) -> std::io::Result<()> {
+    let is_missing = |folder: &&Path| !folder.as_os_str().is_empty() && !folder.exists();
+    let missing: Vec<&Path> = path.ancestors().take_while(is_missing).collect();
+    fs::create_dir_all(path)?;
+    for made in missing {
+        let parent = made.parent().filter(|parent| !parent.as_os_str().is_empty());
+        File::open(parent.unwrap_or(Path::new(".")))?.sync_all()?;
+    }
+    Ok(())
+}
+
+/// Which format the folder says that it has; none if it says nothing.
+pub(crate) fn read_format(folder: &Path) -> Result<Option<u32>, Failure> {
+    let text = match fs::read_to_string(folder.join("FORMAT")) {
+        Ok(text) => text,
+        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
+        Err(error) => return Err(error.into()),
+    };
+    let number = text.trim_end().strip_prefix(FORMAT).and_then(|number| number.parse().ok());
+    match number.filter(|number| (1..=NEWEST).contains(number)) {
+        Some(number) => Ok(Some(number)),
+        None => Err(OpenError::OtherFormat {
+            path: folder.to_owned(),
+            found: text.trim_end().chars().take(80).collect(),
         }
+        .into()),
     }
+}
 
-    /// Writes the file beside its place and moves it there, so that it is never there by half.
-    fn write_format(&self, path: &Path) -> Result<(), Failure> {
-        let beside = self.path.join("FORMAT.new");
-        let mut file = File::create(&beside)?;
-        writeln!(file, "{FORMAT}")?;
-        file.sync_all()?;
-        fs::rename(&beside, path)?;
-        File::open(&self.path)?.sync_all()?;
-        Ok(())
-    }
+/// Has the folder say that it is of this format. The file is written beside its place and moved
+/// there, so that it is never there by half.
+pub(crate) fn write_format(folder: &Path, format: u32) -> Result<(), Failure> {
+    let beside = folder.join("FORMAT.new");
+    write_file(&beside, format)?;
+    fs::rename(&beside, folder.join("FORMAT"))?;
+    File::open(folder)?.sync_all()?;
+    Ok(())
+}
+
+fn write_file(path: &Path, format: u32) -> std::io::Result<()> {
+    let mut file = File::create(path)?;
+    writeln!(file, "{FORMAT}{format}")?;
+    file.sync_all()
 }
 
 #[cfg(test)]
@@ -134,11 +231,53 @@ mod tests {
     }
 
     #[test]
+    fn a_folder_is_made_with_those_above_it() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("a/b/c");
+        create_durably(&path).unwrap();
+        create_durably(&path).unwrap();
+        assert!(path.is_dir());
+        fs::write(path.join("file"), "").unwrap();
+        create_durably(&path.join("file/d")).unwrap_err();
+    }
+
+    #[test]
     fn another_format_is_refused_and_named() {
         let folder = tempfile::tempdir().unwrap();
-        fs::write(folder.path().join("FORMAT"), "musubi-store-embedded 2\n").unwrap();
+        fs::write(folder.path().join("FORMAT"), "musubi-store-embedded 3\n").unwrap();
         let refused = Folder::claim(folder.path()).unwrap_err();
-        assert!(refused.to_string().contains("\"musubi-store-embedded 2\""), "{refused}");
+        assert!(refused.to_string().contains("\"musubi-store-embedded 3\""), "{refused}");
+        assert!(refused.to_string().contains("\"musubi-store-embedded 2\" and older"), "{refused}");
+    }
+
+    #[test]
+    fn a_folder_whose_restoring_was_interrupted_is_refused() {
+        let folder = tempfile::tempdir().unwrap();
+        drop(Folder::claim_empty(folder.path(), NEWEST).unwrap());
+        for refused in [
+            Folder::claim(folder.path()).unwrap_err(),
+            Folder::claim_as_it_is(folder.path()).unwrap_err(),
+            Folder::claim_empty(folder.path(), NEWEST).unwrap_err(),
+        ] {
+            assert!(refused.to_string().contains("did not come to its end"), "{refused}");
+        }
+    }
+
+    #[test]
+    fn only_an_empty_folder_is_claimed_as_one() {
+        let folder = tempfile::tempdir().unwrap();
+        fs::write(folder.path().join("notes"), "mine").unwrap();
+        let refused = Folder::claim_empty(folder.path(), NEWEST).unwrap_err();
+        assert!(refused.to_string().contains("is not empty"), "{refused}");
+        assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1, "nothing was added");
+    }
+
+    #[test]
+    fn what_is_no_store_is_left_as_it_is() {
+        let folder = tempfile::tempdir().unwrap();
+        let refused = Folder::claim_as_it_is(folder.path()).unwrap_err();
+        assert!(refused.to_string().contains("is no data folder"), "{refused}");
+        assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 0);
     }
 
     #[test]

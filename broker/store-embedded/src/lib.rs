@@ -15,6 +15,7 @@
 //! `musubi_query` does), and it has no opinion on when the log may be truncated.
 
 mod answer;
+mod backup;
 mod batch;
 mod codec;
 mod committer;
@@ -27,6 +28,7 @@ mod indexes;
 mod interner;
 mod log;
 mod metrics;
+mod migrations;
 mod neighbors;
 mod options;
 mod plan;
@@ -45,7 +47,12 @@ mod tables;
 #[cfg(test)]
 mod tests;
 
-pub use folder::OpenError;
+pub use backup::{
+    ArchiveError, AttachedFile, Backup, BackupFile, BackupHead, Contents, LogHold, RestoreError,
+    RowProblem, VerifyError, backup_folder, restore, restore_if, verify_backup,
+    verify_backup_files, verify_store,
+};
+pub use folder::{OpenError, create_durably};
 pub use metrics::Metrics;
 pub use options::{Durability, EmbeddedOptions};
 pub use store::EmbeddedStore;

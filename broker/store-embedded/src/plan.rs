@@ -23,7 +23,7 @@ const EXPIRIES: usize = 8_192;
 ///
 /// They know entities as they are kept. An entity as of a moment has the same types and scopes, and
 /// of attributes and targets some of those; so its slot is among the slots here as well, but even
-/// where nothing is left to be asked of the others it has to be asked the whole filter.
+/// where nothing is left to be asked of the others it has to be asked the whole filter but for ids.
 #[derive(Debug)]
 pub(crate) struct Plan<'t> {
     /// Every slot that satisfies the filter is here; none means that all of them may.
@@ -79,6 +79,29 @@ impl<'t> Plan<'t> {
 }
 
 impl Residue {
+    /// All that has to be asked of an entity in one of the slots when it has changed since, or is seen
+    /// as of a moment: not whether its id is one of some, because a slot is one entity's for ever.
+    pub(crate) fn of_changed(filter: &Filter) -> Self {
+        let is_open = |filter: &Filter| !matches!(filter, Filter::Ids(_));
+        match filter {
+            Filter::Ids(_) => Self::Nothing,
+            Filter::All(filters) => {
+                let parts = filters.iter().enumerate();
+                Self::Parts(
+                    parts.filter(|(_, part)| is_open(part)).map(|(place, _)| place).collect(),
+                )
+            }
+            Filter::IdPattern(_)
+            | Filter::Type(_)
+            | Filter::HasAny(_)
+            | Filter::Query(_)
+            | Filter::Geo(_)
+            | Filter::Scope(_)
+            | Filter::ExpiresBy(_)
+            | Filter::Any(_) => Self::Whole,
+        }
+    }
+
     /// Whether `entity` satisfies what is left of `filter`.
     pub(crate) fn matches(
         &self,

@@ -16,10 +16,14 @@ use crate::recovery::{RecoveryError, unreadable};
 pub(crate) type Stored = (Revision, Arc<[u8]>);
 
 /// Whether all records of a kind are in memory. Of the others there are as many as some receiver has
-/// been away for, and nobody reads them in a hurry.
+/// been away for, and nobody reads them in a hurry; or, of entity maps, as many ids as clients have
+/// asked for in the last hours.
 pub(crate) fn is_resident(kind: RecordKind) -> bool {
     match kind {
-        RecordKind::Outbox | RecordKind::DeadLetter | RecordKind::Occasion => false,
+        RecordKind::Outbox
+        | RecordKind::DeadLetter
+        | RecordKind::Occasion
+        | RecordKind::EntityMap => false,
         RecordKind::Tenant
         | RecordKind::Subscription
         | RecordKind::Cursor

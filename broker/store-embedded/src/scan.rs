@@ -47,9 +47,10 @@ pub(crate) enum Step<'q> {
 #[derive(Debug)]
 pub(crate) struct Scan<'q> {
     query: Cow<'q, EntityQuery>,
-    /// What is to be asked of entities of which nothing has expired; the others are asked the
-    /// whole filter.
+    /// What is to be asked of entities of which nothing has expired.
     residue: Residue,
+    /// What is to be asked of the others.
+    residue_of_changed: Residue,
     /// The moment of the query, if anything in the table has expired by then.
     expired_by: Option<Timestamp>,
     cost: Cost,
@@ -91,6 +92,7 @@ pub(crate) fn begin<'q>(table: &Table, query: &'q EntityQuery) -> Step<'q> {
     Step::Look(Box::new(Scan {
         query: Cow::Borrowed(query),
         residue,
+        residue_of_changed: Residue::of_changed(&query.filter),
         expired_by,
         cost: Cost::of(query),
         rest,
@@ -281,15 +283,15 @@ impl Scan<'_> {
         };
         let alive = found.entity.alive_at(at)?;
         let is_whole = Arc::ptr_eq(&alive, &found.entity);
-        let residue = if is_whole { &self.residue } else { &Residue::Whole };
+        let residue = if is_whole { &self.residue } else { &self.residue_of_changed };
         residue.matches(filter, &alive, &neighbors).then_some(Found { entity: alive, ..found })
     }
 
     /// Takes the next slice. If the table has changed since the indexes were asked, what they said
-    /// may not hold any more for what is there now, so the whole question is asked.
+    /// may not hold any more for what is there now, but for ids, so all else is asked.
     fn advance(&mut self, table: &Table) {
         if table.version() != self.version {
-            self.residue = Residue::Whole;
+            self.residue = self.residue_of_changed.clone();
             self.expired_by = self.query.at.filter(|at| table.indexes.expiries.any_by(*at));
             if table.version().epoch != self.version.epoch {
                 self.rest = Plan::new(table, &self.query.filter).slots(table).into_owned();

@@ -14,6 +14,7 @@ use musubi_store::{
 use parking_lot::{Mutex, RwLock};
 use tokio::sync::{oneshot, watch};
 
+use crate::backup::{Holds, Lent};
 use crate::batch::Effects;
 use crate::committer::{Committer, is_upkeep};
 use crate::engine::{Engine, Published};
@@ -42,6 +43,7 @@ pub(crate) struct Resident {
     pub(crate) recent: RecentChanges,
     pub(crate) interner: Interner,
     newest: watch::Sender<Sequence>,
+    durable: watch::Sender<Sequence>,
 }
 
 /// What the committer and the callers share.
@@ -55,6 +57,10 @@ pub(crate) struct Shared {
     /// The engine, for readers of the log and of records that are not resident; none while it has
     /// failed or is closed.
     pub(crate) published: RwLock<Option<Published>>,
+    /// What a backup that is being made reads.
+    pub(crate) lent: Lent,
+    /// Who wants the log to stay as it is.
+    pub(crate) holds: Holds,
     #[cfg(test)]
     pub(crate) faults: crate::tests::Faults,
 }
@@ -79,7 +85,19 @@ impl Resident {
         newest: Sequence,
     ) -> Self {
         let recent = RecentChanges::new(options.recent_changes, options.recent_bytes);
-        Self { tables, records, recent, interner, newest: watch::Sender::new(newest) }
+        Self {
+            tables,
+            records,
+            recent,
+            interner,
+            newest: watch::Sender::new(newest),
+            durable: watch::Sender::new(newest),
+        }
+    }
+
+    /// Everything until here is on the disk.
+    pub(crate) fn set_durable(&self, upto: Sequence) {
+        self.durable.send_if_modified(|known| std::mem::replace(known, upto) != upto);
     }
 
     /// The newest change that is visible.
@@ -137,6 +155,8 @@ impl EmbeddedStore {
             health: Health::new(),
             metrics: Metrics::new(),
             published: RwLock::new(None),
+            lent: Lent::default(),
+            holds: Holds::default(),
             #[cfg(test)]
             faults: crate::tests::Faults::default(),
         });
@@ -186,7 +206,6 @@ impl EmbeddedStore {
         self.shared.health.watch_end()
     }
 
-    #[cfg(test)]
     pub(crate) fn shared(&self) -> &Arc<Shared> {
         &self.shared
     }
@@ -333,6 +352,10 @@ impl Store for EmbeddedStore {
 
     fn newest(&self) -> watch::Receiver<Sequence> {
         self.shared.resident.newest.subscribe()
+    }
+
+    fn durable(&self) -> watch::Receiver<Sequence> {
+        self.shared.resident.durable.subscribe()
     }
 
     fn truncate(&self, upto: Sequence) -> BoxFuture<'_, Result<(), StoreError>> {

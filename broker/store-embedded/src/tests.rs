@@ -25,6 +25,7 @@ use crate::recovery::{self, RecoveryError, Unsynced};
 use crate::store::Resident;
 use crate::{EmbeddedOptions, EmbeddedStore};
 
+mod backup;
 mod queues;
 
 /// Faults that a test asks for, each once.

@@ -11,8 +11,8 @@ use super::{Engine, EngineError, Result, guarded};
 /// be that batch still on its way to the disk or lost on it.
 #[derive(Clone)]
 pub(crate) struct Published {
-    engine: Arc<Engine>,
-    snapshot: Snapshot,
+    pub(super) engine: Arc<Engine>,
+    pub(super) snapshot: Snapshot,
 }
 
 impl std::fmt::Debug for Published {

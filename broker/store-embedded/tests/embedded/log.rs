@@ -2,7 +2,7 @@
 
 use musubi_model::Sequence;
 use musubi_store::Store;
-use musubi_store_embedded::{EmbeddedOptions, EmbeddedStore};
+use musubi_store_embedded::{Durability, EmbeddedOptions, EmbeddedStore};
 
 use crate::town::{commit, open, put};
 
@@ -73,4 +73,25 @@ async fn the_newest_change_stays_when_its_part_is_full() {
     let store = open(&options);
     assert_eq!(*store.newest().borrow(), Sequence(95));
     assert_eq!(sequences(&store, 0, usize::MAX).await, [91, 92, 93, 94, 95]);
+}
+
+#[tokio::test]
+async fn it_is_known_how_much_of_it_a_power_cut_cannot_take() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = filled(&EmbeddedOptions { durability: Durability::Sync, ..options(&folder) }).await;
+    assert_eq!(*store.durable().borrow(), Sequence(95));
+    drop(store);
+
+    let hour = Durability::Interval(std::time::Duration::from_hours(1));
+    let store = open(&EmbeddedOptions { durability: hour, ..options(&folder) });
+    commit(&store, vec![put("a", "96")]).await.unwrap();
+    assert_eq!(*store.newest().borrow(), Sequence(96));
+    assert_eq!(*store.durable().borrow(), Sequence(95), "nobody has asked the disk yet");
+    drop(store);
+
+    let soon = Durability::Interval(std::time::Duration::from_millis(1));
+    let store = open(&EmbeddedOptions { durability: soon, ..options(&folder) });
+    commit(&store, vec![put("a", "97")]).await.unwrap();
+    let mut durable = store.durable();
+    durable.wait_for(|known| *known == Sequence(97)).await.unwrap();
 }

@@ -5,6 +5,8 @@ mod conformance;
 #[cfg(test)]
 mod expiry;
 #[cfg(test)]
+mod fixture;
+#[cfg(test)]
 mod full_disk;
 #[cfg(test)]
 mod kill;

@@ -8,7 +8,8 @@ use musubi_store_embedded::{EmbeddedOptions, EmbeddedStore};
 
 use crate::town::{figure, open, record_of, records, tenant};
 
-const QUEUES: [RecordKind; 3] = [RecordKind::Outbox, RecordKind::DeadLetter, RecordKind::Occasion];
+const QUEUES: [RecordKind; 4] =
+    [RecordKind::Outbox, RecordKind::DeadLetter, RecordKind::Occasion, RecordKind::EntityMap];
 
 async fn write(store: &EmbeddedStore, records: Vec<RecordWrite>) -> Vec<Revision> {
     let group = Group { records, ..Group::default() };
