@@ -15,13 +15,17 @@ use crate::{Context, InvalidBody};
 
 mod attribute;
 mod concise;
+mod kept_times;
 mod member;
 mod reserved;
 mod simplified;
+mod temporal;
 mod value;
 
 pub(crate) use concise::{Looks, looks};
+pub use kept_times::expand_kept;
 pub(crate) use reserved::sealed_member;
+pub use temporal::{expand_record, expand_temporal, expand_temporal_fragment};
 pub use value::is_language_tag;
 
 /// The entity in a body: `id` and `type` are required, and every attribute has a value.
@@ -89,6 +93,9 @@ enum Part {
     Fragment,
     /// A fragment of keys and values.
     Simplified,
+    /// An attribute instance of the past: nothing is missing, and an NGSI-LD Null in the place of
+    /// its value tells that it was deleted.
+    Past,
 }
 
 /// One walk over a body.
@@ -145,7 +152,7 @@ impl Walk<'_> {
                 Meaning::Name(name) => {
                     reserved::check_of_entity(&name)?;
                     let attribute = match self.part {
-                        Part::Whole | Part::Fragment => self.attribute(name, node)?,
+                        Part::Whole | Part::Fragment | Part::Past => self.attribute(name, node)?,
                         Part::Simplified => self.simplified_attribute(name, node)?,
                     };
                     fragment.attributes.push(attribute);
@@ -215,7 +222,7 @@ impl Walk<'_> {
     /// What an NGSI-LD Null in the place of an optional member asks for.
     fn removal<T>(&self) -> Walked<Patch<T>> {
         match self.part {
-            Part::Whole => Err(InvalidBody::here(NOTHING_TO_REMOVE)),
+            Part::Whole | Part::Past => Err(InvalidBody::here(NOTHING_TO_REMOVE)),
             Part::Fragment | Part::Simplified => Ok(Patch::Remove),
         }
     }
@@ -227,10 +234,13 @@ fn id(fragment: &mut EntityFragment, node: &Node<'_>) -> Walked<()> {
     if fragment.id.is_some() {
         return Err(InvalidBody::here("the id is given twice"));
     }
-    let text = member::uri_text(node)?;
-    let id: EntityId = text.parse().map_err(|error| InvalidBody::here(format!("{error}")))?;
-    fragment.id = Some(id);
+    fragment.id = Some(entity_id(node)?);
     Ok(())
+}
+
+fn entity_id(node: &Node<'_>) -> Walked<EntityId> {
+    let text = member::uri_text(node)?;
+    text.parse().map_err(|error| InvalidBody::here(format!("{error}")))
 }
 
 /// Refuses attributes of which two names in the body mean one.

@@ -28,7 +28,11 @@ pub use contexts::{
 pub use core_context::{CORE_CONTEXT_URL, core_context_url};
 pub use error::{ContextError, InvalidBody};
 pub use expand::{
-    expand_attribute, expand_entity, expand_fragment, expand_simplified_fragment, is_language_tag,
+    expand_attribute, expand_entity, expand_fragment, expand_kept, expand_record,
+    expand_simplified_fragment, expand_temporal, expand_temporal_fragment, is_language_tag,
 };
-pub use render::{Form, Renderer, Representation, render_entity};
+pub use render::{
+    AggregatedAttribute, EvolutionReader, EvolutionRenderer, Form, LanguageText, PeriodValue,
+    Renderer, Representation, render_entity,
+};
 pub use term::Coercion;

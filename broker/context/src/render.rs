@@ -10,8 +10,13 @@ use musubi_model::{AttrName, Attribute, Entity, Instance, TypeName};
 use crate::Context;
 use crate::expand::sealed_member;
 
+mod evolution;
 mod instance;
 mod writer;
+
+pub use evolution::{
+    AggregatedAttribute, EvolutionReader, EvolutionRenderer, LanguageText, PeriodValue,
+};
 
 use writer::Writer;
 

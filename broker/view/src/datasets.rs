@@ -56,6 +56,12 @@ impl Datasets {
         default.into_iter().chain(self.ids.iter().map(DatasetId::as_str))
     }
 
+    /// The data sets; none stands for the default one.
+    pub fn sets(&self) -> Vec<Option<DatasetId>> {
+        let default = self.default.then_some(None);
+        default.into_iter().chain(self.ids.iter().cloned().map(Some)).collect()
+    }
+
     /// The entity with these instances of its attributes alone; an attribute of which none is
     /// left is not there.
     pub fn of(&self, entity: &Arc<Entity>) -> Arc<Entity> {

@@ -113,6 +113,16 @@ impl Projection {
         Some(self.pick.as_ref()?.iter().filter_map(attribute).collect())
     }
 
+    /// The attributes that are not shown.
+    pub fn omitted(&self) -> Vec<AttrName> {
+        let attribute = |term: &Term| match &term.member {
+            // What has braces is not omitted itself.
+            Member::Attribute(name) if term.nested.is_empty() => Some(name.clone()),
+            Member::Attribute(_) | Member::Named(_) => None,
+        };
+        self.omit.iter().filter_map(attribute).collect()
+    }
+
     /// How many links deep something is said.
     pub fn depth(&self) -> usize {
         let depth = |terms: &[Term]| terms.iter().map(Term::depth).max().unwrap_or(0);

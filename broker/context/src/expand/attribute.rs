@@ -83,14 +83,14 @@ impl Walk<'_> {
     }
 
     /// A value in the place of an attribute.
-    fn bare(
+    pub(super) fn bare(
         &self,
         name: &AttrName,
         kind: AttributeType,
         node: &Node<'_>,
     ) -> Walked<InstanceFragment> {
         let value = if node.as_str() == Some(NULL) {
-            FragmentValue::Null
+            self.null(kind)
         } else {
             check_kind(name, kind)?;
             self.value(kind, node)?
@@ -99,7 +99,11 @@ impl Walk<'_> {
         Ok(InstanceFragment { value: Some(value), ..InstanceFragment::default() })
     }
 
-    fn instance(&self, name: &AttrName, members: &Members<'_>) -> Walked<InstanceFragment> {
+    pub(super) fn instance(
+        &self,
+        name: &AttrName,
+        members: &Members<'_>,
+    ) -> Walked<InstanceFragment> {
         if is_geometry(members) {
             return Err(InvalidBody::here("a geometry has no place in an array of instances"));
         }
@@ -172,7 +176,7 @@ impl Walk<'_> {
         match self.context.meaning(key) {
             Meaning::Name(name) => {
                 reserved::check(&name)?;
-                instance.attributes.push(self.attribute(name, node)?);
+                instance.attributes.push(self.inside().attribute(name, node)?);
                 Ok(())
             }
             Meaning::Keyword("@type") => self.declare(draft, node),
@@ -219,12 +223,12 @@ impl Walk<'_> {
         }
         let Some(kind) = kind else {
             return match self.part {
-                Part::Whole => Err(InvalidBody::here("the attribute has no value")),
+                Part::Whole | Part::Past => Err(InvalidBody::here("the attribute has no value")),
                 Part::Fragment | Part::Simplified => Ok(()),
             };
         };
         match draft.value {
-            None if self.part == Part::Whole => {
+            None if matches!(self.part, Part::Whole | Part::Past) => {
                 return Err(missing(kind));
             }
             None => {}
@@ -233,7 +237,10 @@ impl Walk<'_> {
                 return Err(InvalidBody::here(reason).within(member));
             }
             Some((member, node)) => {
-                let value = self.value(kind, node).map_err(|error| error.within(member))?;
+                let value = match self.value(kind, node).map_err(|error| error.within(member))? {
+                    FragmentValue::Null => self.null(kind),
+                    value @ (FragmentValue::Typed(_) | FragmentValue::Simplified(_)) => value,
+                };
                 self.check_null(&value).map_err(|error| error.within(member))?;
                 instance.value = Some(value);
             }
@@ -244,6 +251,23 @@ impl Walk<'_> {
         }
         check_members(kind, draft)?;
         check_proof(name, kind, draft)
+    }
+
+    /// The NGSI-LD Null in the place of a value of this kind. Of what was deleted in the past, the
+    /// kind is kept.
+    fn null(&self, kind: AttributeType) -> FragmentValue {
+        match self.part {
+            Part::Past => FragmentValue::Typed(Value { kind, json: NULL.into() }),
+            Part::Whole | Part::Fragment | Part::Simplified => FragmentValue::Null,
+        }
+    }
+
+    /// The walk over what an attribute instance has inside: there, nothing tells of a deletion.
+    fn inside(self) -> Self {
+        match self.part {
+            Part::Past => Self { part: Part::Whole, ..self },
+            Part::Whole | Part::Fragment | Part::Simplified => self,
+        }
     }
 
     fn check_null(&self, value: &FragmentValue) -> Walked<()> {

@@ -93,7 +93,7 @@ impl<'r> Rendering<'_, 'r> {
         self.value(value);
     }
 
-    fn value(&mut self, value: &Value) {
+    pub(super) fn value(&mut self, value: &Value) {
         match value.kind {
             AttributeType::Property
             | AttributeType::GeoProperty
@@ -138,7 +138,7 @@ impl<'r> Rendering<'_, 'r> {
     }
 
     /// Everything but type and value.
-    fn qualifiers(&mut self, instance: &'r Instance) {
+    pub(super) fn qualifiers(&mut self, instance: &'r Instance) {
         if let Some(observed_at) = instance.observed_at {
             self.writer.time(",\"observedAt\":", observed_at);
         }
