@@ -3,7 +3,7 @@
 
 use musubi_model::{
     AttrName, AttributeFragment, Entity, EntityFragment, EntityId, InstanceFragment, Instances,
-    NotUpdated, Overwrite, UpdateResult,
+    NotUpdated, Overwrite, SCOPE, UpdateResult,
 };
 use musubi_query::TypeSelection;
 
@@ -122,7 +122,8 @@ impl Session {
         .await
     }
 
-    /// Deletes instances of one attribute (CIM 009, clause 5.6.5).
+    /// Deletes instances of one attribute (CIM 009, clause 5.6.5). Of one that is known from its
+    /// past alone, the deletion is recorded there.
     ///
     /// # Errors
     ///
@@ -135,14 +136,22 @@ impl Session {
         which: &Instances,
     ) -> Result<(), Error> {
         self.caller.require(Right::ChangeEntities)?;
-        self.change(id, types, |entity, now| {
-            let changed = entity.delete_attribute(name, which, now);
-            changed.map(|entity| (Some(entity), ())).ok_or_else(|| no_attribute(id, name))
-        })
-        .await
+        let deleted = self
+            .change(id, types, |entity, now| {
+                let changed = entity.delete_attribute(name, which, now);
+                changed.map(|entity| (Some(entity), ())).ok_or_else(|| no_attribute(id, name))
+            })
+            .await;
+        match deleted {
+            Err(missing @ Error::ResourceNotFound(_)) if self.may_be_past(types) => {
+                self.record_deletion(id, name, which, missing).await
+            }
+            other => other,
+        }
     }
 
-    /// Takes an entity out of all its scopes (CIM 009, clause 5.6.5).
+    /// Takes an entity out of all its scopes (CIM 009, clause 5.6.5). Of scopes that are known from
+    /// their past alone, the deletion is recorded there.
     ///
     /// # Errors
     ///
@@ -154,14 +163,27 @@ impl Session {
         types: Option<&TypeSelection>,
     ) -> Result<(), Error> {
         self.caller.require(Right::ChangeEntities)?;
-        self.change(id, types, |entity, now| {
-            if entity.scopes.is_empty() {
-                return Err(Error::ResourceNotFound(format!("scope in entity {id}")));
+        let deleted = self
+            .change(id, types, |entity, now| {
+                if entity.scopes.is_empty() {
+                    return Err(Error::ResourceNotFound(format!("scope in entity {id}")));
+                }
+                let state = Entity { scopes: Vec::new(), modified_at: now, ..entity.clone() };
+                Ok((Some(state), ()))
+            })
+            .await;
+        match (deleted, SCOPE.parse()) {
+            (Err(missing @ Error::ResourceNotFound(_)), Ok(scope)) if self.may_be_past(types) => {
+                self.record_deletion(id, &scope, &Instances::Default, missing).await
             }
-            let state = Entity { scopes: Vec::new(), modified_at: now, ..entity.clone() };
-            Ok((Some(state), ()))
-        })
-        .await
+            (other, _) => other,
+        }
+    }
+
+    /// Whether what an entity has not may be looked for in what it had: not where the request says
+    /// what the entity has to be.
+    fn may_be_past(&self, types: Option<&TypeSelection>) -> bool {
+        types.is_none() && !self.conditions.name_versions()
     }
 }
 

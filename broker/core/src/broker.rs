@@ -1,12 +1,12 @@
 //! The broker: what a process holds once and clones into every request.
 
 use std::fmt;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use musubi_context::Contexts;
-use musubi_model::{Clock, Sequence, Tenant};
+use musubi_model::{Clock, Sequence, Tenant, Timestamp};
 use musubi_notify::{Ledger, Notifications, StreamOptions, Streams};
-use musubi_store::Store;
+use musubi_store::{Backups, History, Store};
 use prometheus_client::registry::Registry as Metrics;
 use tokio::sync::Semaphore;
 
@@ -16,6 +16,7 @@ use crate::identity::Identity;
 use crate::schemas;
 use crate::tenants::Tenants;
 use crate::trace::SEARCHES;
+use crate::turns::Turns;
 use crate::{Caller, Conditions, Error, OutOfOrder, Replay, Session, WriteRules};
 
 /// What a broker is made of.
@@ -23,6 +24,8 @@ use crate::{Caller, Conditions, Error, OutOfOrder, Replay, Session, WriteRules};
 pub struct BrokerOptions {
     /// Where everything is kept.
     pub store: Arc<dyn Store>,
+    /// Where the past is kept. None: nothing of it is kept, and questions for it are refused.
+    pub history: Option<Arc<dyn History>>,
     /// The contexts that requests may name.
     pub contexts: Contexts,
     /// What became of notifications; only asked, never told.
@@ -67,11 +70,17 @@ pub(crate) struct Shared {
     pub(crate) tenants: Tenants,
     /// Held by whoever changes which contexts are kept here.
     pub(crate) hosting: futures_util::lock::Mutex<()>,
+    /// Held by whoever looks whether there is room for one more entity map.
+    pub(crate) mapping: Turns,
     pub(crate) identity: Identity,
     pub(crate) schemas: schemas::Registry,
     pub(crate) streams: Streams,
     /// The replay of dead letters that is to be gone on with.
     pub(crate) replaying: parking_lot::Mutex<Option<Run>>,
+    /// What makes backups.
+    pub(crate) backups: OnceLock<Arc<dyn Backups>>,
+    /// Held by whoever changes what is recorded.
+    pub(crate) turns: Turns,
     /// Held by whoever searches the log for a change.
     pub(crate) searches: Semaphore,
 }
@@ -99,10 +108,13 @@ impl Broker {
             options,
             tenants: Tenants::default(),
             hosting,
+            mapping: Turns::default(),
             identity,
             schemas: schemas::Registry::default(),
             streams,
+            turns: Turns::default(),
             replaying: parking_lot::Mutex::default(),
+            backups: OnceLock::new(),
             searches: Semaphore::new(SEARCHES),
         }))
     }
@@ -116,6 +128,11 @@ impl Broker {
         };
         let conditions = Conditions { out_of_order, ..Conditions::default() };
         Session { broker: self.clone(), caller, tenant, conditions, warnings: None }
+    }
+
+    /// The time now, as the broker's clock says.
+    pub fn now(&self) -> Timestamp {
+        self.0.options.clock.now()
     }
 
     /// The contexts that requests may name.
@@ -168,14 +185,16 @@ impl Broker {
         self.0.tenants.known()
     }
 
-    /// Lets the store drop the changes that no notification needs any more, but for the newest
+    /// Lets the store drop the changes that neither notifications nor history need any more, but for the newest
     /// [`BrokerOptions::log_kept`]. To be called now and then.
     ///
     /// # Errors
     ///
     /// [`Error::Store`] if the store does not answer.
     pub async fn truncate_log(&self) -> Result<(), Error> {
-        let needed = self.0.options.notifications.log_needed_from().0;
+        let told = self.0.options.notifications.log_needed_from().0;
+        let recorded = self.0.options.history.as_ref().map(|history| history.needed_from().0);
+        let needed = told.min(recorded.unwrap_or(told));
         let kept = self.newest().0.saturating_sub(self.0.options.log_kept);
         let upto = needed.saturating_sub(1).min(kept);
         if upto > 0 {

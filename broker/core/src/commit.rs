@@ -263,7 +263,7 @@ impl Session {
                 state: change.state,
             })
             .collect();
-        (Group { time: now, cause: plan.cause, writes, records }, plan.answer)
+        (Group { time: now, cause: plan.cause, writes, records, ..Group::default() }, plan.answer)
     }
 
     /// What became of each group; the index of what was refused, writes first.

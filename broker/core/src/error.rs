@@ -4,7 +4,8 @@
 use musubi_context::ContextError;
 use musubi_model::{EntityId, InvalidFragment, Tenant};
 use musubi_notify::{InvalidSubscription, Problem};
-use musubi_store::StoreError;
+use musubi_query::AggregationRefusal;
+use musubi_store::{HistoryError, StoreError};
 
 use crate::Right;
 
@@ -35,10 +36,25 @@ pub enum Error {
     /// This broker has not been set up for the operation, or does not know how to do it.
     #[error("{0}")]
     NotSupported(String),
+    /// Nothing of the past is kept here.
+    #[error(
+        "this broker keeps no history, because its configuration says so; with [history] enabled = \
+         true it does"
+    )]
+    NoHistory,
+    /// The values of a temporal query are not put together as it wants.
+    #[error(transparent)]
+    Aggregation(#[from] AggregationRefusal),
     /// Another writer changed the entity between our read and our write, and kept doing so for as
     /// long as we retried.
     #[error("{0} is being changed by others; try again")]
     Contended(String),
+    /// What was asked for is more than the broker keeps together; the text says how much it keeps.
+    #[error("{0}")]
+    TooManyResults(String),
+    /// To answer would take longer than the broker allows; the text says what to do.
+    #[error("{0}")]
+    TooComplex(String),
     /// There is no room for one more of something; the text says of what.
     #[error("{0}")]
     Exhausted(String),
@@ -57,6 +73,15 @@ pub enum Error {
 impl Error {
     pub(crate) fn no_entity(id: &EntityId) -> Self {
         Self::ResourceNotFound(format!("entity {id}"))
+    }
+}
+
+impl From<HistoryError> for Error {
+    fn from(error: HistoryError) -> Self {
+        match error {
+            HistoryError::Store(error) => Self::Store(error),
+            HistoryError::Refused(refusal) => Self::Aggregation(refusal),
+        }
     }
 }
 

@@ -6,6 +6,7 @@
 //! commits to the store. Nothing here calls a notifier: whoever has to know reads the log.
 
 mod attributes;
+mod backup;
 mod batch;
 mod broker;
 mod caller;
@@ -14,6 +15,7 @@ mod conditions;
 mod contexts;
 mod dead_letters;
 mod entities;
+mod entity_maps;
 mod error;
 mod expiry;
 mod identity;
@@ -28,8 +30,10 @@ mod standings;
 mod streams;
 mod subscriptions;
 mod sweeper;
+mod temporal;
 mod tenants;
 mod trace;
+mod turns;
 mod types;
 
 pub use batch::{BatchResult, UpsertMode};
@@ -39,6 +43,7 @@ pub use conditions::{Conditions, OutOfOrder, Versions};
 pub use contexts::{ContextEntry, ContextKind, ServedContext};
 pub use dead_letters::{DeadLetter, LetterFilter, LetterPage, Payloads, Purged, Replay, Replayed};
 pub use entities::{Common, Selection};
+pub use entity_maps::{EntityMap, EntityMapId, MapOfAnswer, MapTerms, MapWish};
 pub use error::Error;
 pub use identity::{SourceIdentity, notification_key};
 pub use ingest::{Committed, Ingest};
@@ -51,11 +56,12 @@ pub use standings::{Account, AccountPage};
 pub use streams::{Stream, StreamEvent};
 pub use subscriptions::{Listed, SubscriptionPage};
 pub use sweeper::{SweepRound, Sweeper, SweeperOptions};
+pub use temporal::{IdOrder, Imported, KeptEvolution, Upserted};
 pub use trace::{ChangeName, InvalidChangeName, Trace};
 
 // What the operations take and give is named by the crates below; a caller needs only this one.
 pub use musubi_notify::{FeedEnd, StreamOptions};
 pub use musubi_store::{
-    AttributeSummary, Expect, Found, Page, RecordKey, RecordKind, RecordWrite, StoreError,
-    TypeSummary,
+    AttributeSummary, BackupError, BackupStream, Backups, Expect, Found, Page, RecordKey,
+    RecordKind, RecordWrite, StoreError, TypeSummary,
 };

@@ -7,7 +7,7 @@
 use std::fmt;
 use std::str::FromStr;
 
-use musubi_model::{Position, Sequence, Tenant};
+use musubi_model::{InstanceNumber, Position, Sequence, Tenant};
 use musubi_store::Found;
 use uuid::Uuid;
 
@@ -18,7 +18,10 @@ pub struct Seal {
     key: Uuid,
 }
 
-/// How often the halves of a position are mixed. With four, what comes out tells nothing of what
+/// What the ids of attribute instances begin with; 32 hexadecimal digits follow.
+const INSTANCE: &str = "urn:ngsi-ld:Instance:";
+
+/// How often the halves of a number are mixed. With four, what comes out tells nothing of what
 /// went in (M. Luby, C. Rackoff).
 const ROUNDS: [u8; 4] = [0, 1, 2, 3];
 
@@ -61,6 +64,38 @@ impl Seal {
             .rev()
             .fold(mixed, |[left, right], round| [right ^ self.mixed(round, left), left]);
         Some(Position(whole([left, right])))
+    }
+
+    /// The `instanceId` of a recorded instance: always the same one (CIM 009, clause 4.5.7).
+    pub fn instance_id(&self, number: InstanceNumber) -> String {
+        // The zeros in the last digits are the check: sealed, they are in every digit.
+        let plain = [number.sequence.0, u64::from(number.ordinal) << 32];
+        let [left, right] = ROUNDS
+            .into_iter()
+            .fold(plain, |[left, right], round| [right, left ^ self.blended(round, right)]);
+        format!("{INSTANCE}{left:016x}{right:016x}")
+    }
+
+    /// The recorded instance that an `instanceId` stands for; none if it is not of
+    /// [`instance_id`](Self::instance_id) for this tenant.
+    pub fn instance(&self, id: &str) -> Option<InstanceNumber> {
+        let (left, right) = id.strip_prefix(INSTANCE)?.split_at_checked(16)?;
+        let sealed = [sixteen_digits(left)?, sixteen_digits(right)?];
+        let [sequence, rest] = ROUNDS
+            .into_iter()
+            .rev()
+            .fold(sealed, |[left, right], round| [right ^ self.blended(round, left), left]);
+        let [ordinal, check] = halves(rest);
+        (check == 0).then_some(InstanceNumber { sequence: Sequence(sequence), ordinal })
+    }
+
+    /// As [`mixed`](Self::mixed), for numbers of twice the size.
+    fn blended(&self, round: u8, half: u64) -> u64 {
+        let text = [&b"inst"[..], &[round], &half.to_be_bytes()].concat();
+        // A UUID says in its middle that it is one, so that its two ends are taken.
+        let (first, last) = Uuid::new_v5(&self.key, &text).as_u64_pair();
+        let ([left, _], [_, right]) = (halves(first), halves(last));
+        whole([left, right])
     }
 
     fn mixed(&self, round: u8, half: u32) -> u32 {
@@ -216,6 +251,42 @@ mod tests {
         for text in ["", "5", "結結結結結結結結", "0123456789abcdef01234567", &"7".repeat(32)]
         {
             assert_eq!(kyoto.open(text), None, "{text}");
+        }
+    }
+
+    #[test]
+    fn the_id_of_an_instance_leads_back_to_it_in_its_tenant_alone() {
+        let [kyoto, nara] = ["kyoto", "nara"].map(|tenant| seal(7, tenant));
+        let mut seen = std::collections::HashSet::new();
+        for sequence in [0, 1, 2, 1_000_000, u64::MAX] {
+            for ordinal in [0, 1, 2, u32::MAX] {
+                let number = InstanceNumber { sequence: Sequence(sequence), ordinal };
+                let id = kyoto.instance_id(number);
+                assert_eq!(kyoto.instance(&id), Some(number), "{id}");
+                assert_eq!(kyoto.instance_id(number), id);
+                assert_eq!(nara.instance(&id), None, "{id}");
+                let digits = id.strip_prefix(INSTANCE).unwrap();
+                assert_eq!(digits.len(), 32);
+                // One digit off, one too many, one too few, none of ours.
+                for (at, digit) in digits.char_indices() {
+                    let other = if digit == '0' { "1" } else { "0" };
+                    let mut changed = digits.to_owned();
+                    changed.replace_range(at..=at, other);
+                    assert_eq!(kyoto.instance(&format!("{INSTANCE}{changed}")), None, "{id}");
+                }
+                assert_eq!(kyoto.instance(&format!("{id}0")), None);
+                assert_eq!(kyoto.instance(&id[..id.len() - 1]), None);
+                assert_eq!(kyoto.instance(digits), None);
+                assert_eq!(kyoto.instance(&id.to_uppercase()), None);
+                // Neither half tells anything, not even that another one is near.
+                assert!(
+                    seen.insert(digits[..16].to_owned()) && seen.insert(digits[16..].to_owned())
+                );
+            }
+        }
+        for text in ["", "urn:ngsi-ld:Instance:", "urn:ngsi-ld:Instance:結結結結結結結結結結結"]
+        {
+            assert_eq!(kyoto.instance(text), None, "{text}");
         }
     }
 

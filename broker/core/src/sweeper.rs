@@ -27,6 +27,10 @@ impl Default for SweeperOptions {
     }
 }
 
+/// How long the sweeper rests between looking for entity maps that have expired. New ones make room
+/// for themselves meanwhile.
+const MAPS_INTERVAL: Duration = Duration::from_mins(1);
+
 /// Removes what has expired (CIM 009, clause 4.22), a little after it has: no reader sees it
 /// meanwhile.
 #[derive(Debug)]
@@ -55,11 +59,22 @@ impl Sweeper {
         let stop = shutdown.boxed().shared();
         let mut ticks = tokio::time::interval(self.options.interval.max(Duration::from_millis(1)));
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let mut maps = tokio::time::interval(MAPS_INTERVAL);
+        maps.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let mut is_failing = false;
         loop {
             tokio::select! {
                 () = stop.clone() => return,
                 _ = ticks.tick() => {}
+                _ = maps.tick() => {
+                    tokio::select! {
+                        () = stop.clone() => return,
+                        swept = self.round_of_maps() => if let Err(error) = swept {
+                            tracing::warn!(%error, "entity maps that have expired could not be removed");
+                        },
+                    }
+                    continue;
+                }
             }
             let round = tokio::select! {
                 () = stop.clone() => return,
@@ -98,6 +113,20 @@ impl Sweeper {
             round.more |= swept.more;
         }
         Ok(round)
+    }
+
+    /// Looks at the entity maps of every tenant once; how many were removed.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Store`] if the store does not answer; then some tenants may have been swept.
+    pub async fn round_of_maps(&self) -> Result<usize, Error> {
+        let mut swept = 0;
+        for tenant in self.broker.tenants() {
+            let session = self.broker.session(Caller::Local, tenant);
+            swept += session.sweep_maps(session.now()).await?;
+        }
+        Ok(swept)
     }
 
     async fn tenant(&self, tenant: Tenant) -> Result<SweepRound, Error> {

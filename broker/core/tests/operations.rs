@@ -25,6 +25,7 @@ mod operations {
         let options = NotifierOptions::default();
         let (_, notifications) = Notifier::new(options, store.clone(), client, clock.clone());
         Broker::new(BrokerOptions {
+            history: None,
             store,
             contexts: Contexts::new(contexts).unwrap(),
             notifications,

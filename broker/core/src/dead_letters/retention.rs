@@ -28,7 +28,7 @@ impl Broker {
                 removed += u64::try_from(old.len()).unwrap_or(u64::MAX);
                 let cause = Cause::Expiry;
                 let time = self.shared().options.clock.now();
-                let group = Group { time, cause, writes: Vec::new(), records: old };
+                let group = Group { time, cause, records: old, ..Group::default() };
                 self.store().commit(vec![group]).await?;
             }
         }

@@ -36,6 +36,7 @@ pub(crate) fn session() -> Session {
     let (_, notifications) =
         Notifier::new(NotifierOptions::default(), store.clone(), client, clock.clone());
     let broker = Broker::new(BrokerOptions {
+        history: None,
         store,
         contexts: Contexts::new(ContextsOptions::default()).unwrap(),
         notifications,

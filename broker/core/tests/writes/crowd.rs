@@ -39,7 +39,12 @@ impl Crowded {
             expect: Expect::Any,
             state: Some(Arc::new(entity)),
         };
-        *self.meanwhile.lock() = Some(Group { writes: vec![write], ..Group::default() });
+        self.before_next(Group { writes: vec![write], ..Group::default() });
+    }
+
+    /// What is committed right before the next commit.
+    pub(crate) fn before_next(&self, group: Group) {
+        *self.meanwhile.lock() = Some(group);
     }
 }
 
@@ -88,6 +93,10 @@ impl Store for Crowded {
 
     fn newest(&self) -> watch::Receiver<Sequence> {
         self.store.newest()
+    }
+
+    fn durable(&self) -> watch::Receiver<Sequence> {
+        self.store.durable()
     }
 
     fn truncate(&self, upto: Sequence) -> BoxFuture<'_, Result<(), StoreError>> {

@@ -141,7 +141,7 @@ async fn the_sweeper_removes_entities_and_parts_of_them_in_every_tenant() {
     assert!(swept.iter().all(|change| change.cause == Cause::Expiry && change.time == at(10)));
     let trigger = |change: &Arc<musubi_store::Change>| match &change.subject {
         Subject::Entity(entity) => entity.entity_trigger(),
-        Subject::Record(_) => unreachable!("only entities expire"),
+        Subject::Record(_) | Subject::Evolution(_) => unreachable!("only entities expire"),
     };
     let deleted = swept.iter().filter(|change| trigger(change) == Trigger::EntityDeleted).count();
     assert_eq!(deleted, 6, "subscriptions hear of it as of a deletion");

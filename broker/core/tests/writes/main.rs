@@ -5,6 +5,8 @@ mod conditions;
 #[cfg(test)]
 mod crowd;
 #[cfg(test)]
+mod entity_maps;
+#[cfg(test)]
 mod expiry;
 #[cfg(test)]
 mod purge;

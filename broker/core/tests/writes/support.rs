@@ -63,6 +63,7 @@ impl Town {
             clock.clone(),
         );
         let broker = Broker::new(BrokerOptions {
+            history: None,
             store: shown,
             contexts: Contexts::new(contexts).unwrap(),
             notifications,
