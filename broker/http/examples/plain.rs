@@ -11,7 +11,7 @@ use musubi_http::{Hosts, HttpOptions, ServeOptions, router, serve};
 use musubi_model::SystemClock;
 use musubi_notify::{Notifier, NotifierOptions};
 use musubi_outbound::{Client, Guard};
-use musubi_store::{ReferenceStore, Store};
+use musubi_store::{ReferenceHistory, ReferenceStore, Store};
 use tokio::net::TcpListener;
 
 #[tokio::main]
@@ -30,6 +30,7 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     let (notifier, notifications) =
         Notifier::new(NotifierOptions::default(), store.clone(), client, clock.clone());
     let broker = Broker::new(BrokerOptions {
+        history: Some(Arc::new(ReferenceHistory::new(store.clone()))),
         store,
         contexts,
         notifications,

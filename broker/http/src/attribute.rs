@@ -76,7 +76,8 @@ fn only_instance(mut fragment: AttributeFragment) -> Result<InstanceFragment, Er
     }
 }
 
-fn instances(parameters: &Parameters) -> Result<Instances, Error> {
+/// Which instances of an attribute a deletion is about.
+pub(crate) fn instances(parameters: &Parameters) -> Result<Instances, Error> {
     match (parameters.flag("deleteAll")?, parameters.get("datasetId")) {
         (true, Some(_)) => Err(Error::BadRequestData(
             "either one data set is deleted or all are, so datasetId and deleteAll=true do not \

@@ -5,6 +5,7 @@ use http::{HeaderMap, StatusCode, Uri, header};
 
 use crate::error::Error;
 use crate::problem::Problem;
+use crate::request::entity_map;
 use crate::request::expanded::{Operation, Whole};
 use crate::request::listing::Listing;
 use crate::request::paging::List;
@@ -47,7 +48,8 @@ pub(crate) async fn page(
     let mut query = listing.query;
     let seal = if listing.paging.is_by_cursor() { Some(session.seal().await) } else { None };
     query.start = listing.paging.start(seal.as_ref())?;
-    let page = session.query_entities(query).await?;
+    let terms = listing.map.beside()?;
+    let (page, map) = session.query_entities_of_map(query, &terms).await?;
     let end = page.items.last().filter(|_| page.more).map(|found| found.position);
     let mut headers = HeaderMap::new();
     let list = List {
@@ -59,7 +61,7 @@ pub(crate) async fn page(
         last: seal.zip(end).map(|(seal, end)| seal.cursor(end)),
     };
     listing.paging.add_headers(&mut headers, &list);
-    listing.view.page(session, &page.items, headers).await
+    Ok(entity_map::of_many(listing.view.page(session, &page.items, headers).await?, map))
 }
 
 /// Answers a request that has an entity's path without its id.

@@ -6,7 +6,7 @@ use axum::extract::FromRequestParts;
 use axum::response::Response;
 use http::request::Parts;
 use http::{HeaderMap, StatusCode};
-use musubi_broker::{Common, Selection};
+use musubi_broker::{Common, MapTerms, Selection};
 use musubi_context::{Form, is_language_tag};
 use musubi_query::TypeSelection;
 
@@ -14,6 +14,7 @@ use crate::app::App;
 use crate::attributes;
 use crate::error::Error;
 use crate::problem::Problem;
+use crate::request::entity_map::{self, MapRequest};
 use crate::request::expanded::{Bare, Operation, Part, Whole};
 use crate::request::link;
 use crate::request::names::Names;
@@ -28,6 +29,7 @@ use crate::view::{self, View};
 pub(crate) struct Retrieval {
     selection: Selection,
     view: View,
+    map: MapTerms,
     /// Whether linked entities are shown with it.
     joins: bool,
 }
@@ -42,13 +44,14 @@ impl FromRequestParts<App> for Retrieval {
         let parameters = Parameters::parse(parts.uri.query(), &RETRIEVE)?;
         let context = link::context(app, &parts.headers).await?;
         let view = View::read(&parts.headers, &parameters, context, app)?;
+        let map = MapRequest::read(&parts.headers, &parameters, &view.context)?.beside()?;
         let types = match parameters.get("type") {
             None => None,
             Some(text) => Some(TypeSelection::parse(text, &Names(&view.context))?),
         };
         let selection = Selection { types, attributes: view.attributes.clone() };
         let joins = parameters.get("join").is_some();
-        Ok(Self { selection, view, joins })
+        Ok(Self { selection, view, map, joins })
     }
 }
 
@@ -59,14 +62,13 @@ pub(crate) async fn retrieve(
     retrieval: Retrieval,
     reader: Reader,
 ) -> Result<Response, Problem> {
-    let found = session.retrieve_entity(&id, &retrieval.selection).await?;
+    let Retrieval { selection, view, map, joins } = retrieval;
+    let (found, map) = session.retrieve_entity_of_map(&id, &selection, &map).await?;
     // Linked entities have versions of their own.
-    let headers = if retrieval.joins {
-        HeaderMap::new()
-    } else {
-        reader.headers(session.seal().await.version(&found))
-    };
-    Ok(reader.answer(retrieval.view.one(&session, &found.entity, headers).await?))
+    let headers =
+        if joins { HeaderMap::new() } else { reader.headers(session.seal().await.version(&found)) };
+    let answer = reader.answer(view.one(&session, &found.entity, headers).await?);
+    Ok(entity_map::of_one(answer, map))
 }
 
 /// The parameters of a deletion.

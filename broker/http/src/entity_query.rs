@@ -26,7 +26,7 @@ use crate::session::Session;
 
 /// A query in a body.
 #[derive(Debug)]
-pub(crate) struct Posted(Listing);
+pub(crate) struct Posted(pub(crate) Listing);
 
 /// What stands in the URL: how the answer is to look, and which part of it is wanted.
 pub(crate) static PARAMETERS: LazyLock<Vec<&'static str>> = LazyLock::new(|| {
@@ -48,7 +48,7 @@ impl FromRequest<App> for Posted {
         let headers = request.headers().clone();
         let payload = Payload::from_request(request, app).await?;
         let (body, context) = payload.object(app).await?;
-        let selectors = members(&body, &mut parameters, &context)?;
+        let selectors = members(&body, &mut parameters, (&context, not_temporal))?;
         let source = Source { headers: &headers, parameters, context, selectors };
         Ok(Self(Listing::read(source, app)?))
     }
@@ -65,7 +65,7 @@ pub(crate) async fn query(
 
 /// What a member is, and so how it reads as a parameter.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Kind {
+pub(crate) enum Kind {
     /// A text that is the value of the parameter.
     Text,
     /// Texts that the parameter lists; at least one.
@@ -96,11 +96,18 @@ const MEMBERS: &[(&str, Kind)] = &[
     ("entityMapLifetime", Kind::Text),
 ];
 
+/// Reads a member that is for temporal queries, as parameters.
+pub(crate) type ReadTemporal = fn(&str, &Node<'_>, &mut Parameters) -> Result<(), Error>;
+
+fn not_temporal(name: &str, _: &Node<'_>, _: &mut Parameters) -> Result<(), Error> {
+    Err(wrong(name, "is for queries of the temporal evolution of entities"))
+}
+
 /// Reads the members of a query: the selectors by themselves, all others as parameters.
-fn members(
+pub(crate) fn members(
     body: &Node<'_>,
     parameters: &mut Parameters,
-    context: &Context,
+    (context, temporal): (&Context, ReadTemporal),
 ) -> Result<Option<Selectors>, Error> {
     let mut selectors = None;
     let mut is_query = false;
@@ -111,9 +118,7 @@ fn members(
             "entities" => selectors = Some(self::selectors(node, context)?),
             "geoQ" => geo_query(node, parameters)?,
             "ordering" => ordering(node, parameters)?,
-            "temporalQ" | "aggrParams" => {
-                return Err(wrong(name, "is for queries of the temporal evolution of entities"));
-            }
+            "temporalQ" | "aggrParams" => temporal(name, node, parameters)?,
             other => match MEMBERS.iter().find(|(known, _)| *known == other) {
                 Some((known, kind)) => {
                     parameters.add_member(known, value(known, *kind, node)?)?;
@@ -126,7 +131,7 @@ fn members(
 }
 
 /// The value of a member as the value of a parameter.
-fn value(name: &str, kind: Kind, node: &Node<'_>) -> Result<String, Error> {
+pub(crate) fn value(name: &str, kind: Kind, node: &Node<'_>) -> Result<String, Error> {
     match (kind, &node.document) {
         (Kind::Text, Document::String(text)) => Ok(text.clone().into_owned()),
         (Kind::Texts, Document::Array(_)) => Ok(texts(name, node)?.join(",")),
@@ -287,7 +292,7 @@ impl Selector {
 }
 
 /// The members of an object.
-fn object<'n, 'a>(
+pub(crate) fn object<'n, 'a>(
     path: &str,
     node: &'n Node<'a>,
 ) -> Result<&'n [(std::borrow::Cow<'a, str>, Node<'a>)], Error> {
@@ -301,6 +306,6 @@ fn object<'n, 'a>(
     }
 }
 
-fn wrong(path: &str, what: &str) -> Error {
+pub(crate) fn wrong(path: &str, what: &str) -> Error {
     Error::BadRequestData(format!("/{path}: {path} {what}"))
 }

@@ -42,6 +42,8 @@ pub(crate) enum Error {
     Misdirected(String),
     #[error("web pages of {0:?} may change nothing here")]
     ForeignOrigin(String),
+    #[error("web pages of other sites get nothing here")]
+    ForeignSite,
     #[error("{0}")]
     Unavailable(String),
     #[error("internal error")]

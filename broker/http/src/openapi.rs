@@ -12,11 +12,13 @@ mod contexts;
 mod discovery;
 mod document;
 mod entities;
+mod entity_maps;
 mod operation;
 mod our_own;
 mod path;
 mod schemas;
 mod subscriptions;
+mod temporal;
 
 use std::sync::OnceLock;
 
@@ -49,6 +51,8 @@ fn paths() -> Vec<Path> {
     [
         entities::paths(),
         batch::paths(),
+        temporal::paths(),
+        entity_maps::paths(),
         discovery::paths(),
         subscriptions::paths(),
         contexts::paths(),

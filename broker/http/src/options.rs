@@ -66,6 +66,9 @@ pub struct Limits {
     pub answer: usize,
     /// The most linked entities that one answer may need.
     pub linked: usize,
+    /// The most instances of attributes in one answer about the past; what is more is left out and
+    /// the answer is marked as a part (CIM 009, clause 6.3.10). At least 1.
+    pub history_instances: usize,
     /// After so long without anything to tell, a stream says that it is still there. Well below
     /// [`ServeOptions::header_time`](crate::ServeOptions::header_time), after which a connection
     /// counts as idle.
@@ -83,6 +86,7 @@ impl Default for Limits {
             page_max: 1000,
             answer: 16 * 1024 * 1024,
             linked: 1000,
+            history_instances: 10_000,
             heartbeat: Duration::from_secs(15),
         }
     }

@@ -7,6 +7,7 @@ use axum::response::{IntoResponse, Response};
 use http::{HeaderValue, StatusCode, header};
 use musubi_broker::StoreError;
 use musubi_context::ContextError;
+use musubi_query::AggregationRefusal;
 use serde::Serialize;
 
 use crate::error::Error;
@@ -133,7 +134,7 @@ fn kind(error: &Error) -> Kind {
         Error::Misdirected(_) => {
             (StatusCode::MISDIRECTED_REQUEST, "InvalidRequest", "Not a name of this server")
         }
-        Error::ForeignOrigin(_) => {
+        Error::ForeignOrigin(_) | Error::ForeignSite => {
             (StatusCode::FORBIDDEN, "InvalidRequest", "Not from a page of this origin")
         }
         Error::Unavailable(_) => {
@@ -162,9 +163,13 @@ fn broker_kind(error: &musubi_broker::Error) -> Kind {
         }
         Broker::Forbidden(_) => (StatusCode::FORBIDDEN, "InvalidRequest", "Not allowed"),
         Broker::Context(error) => context_kind(error),
-        Broker::NotSupported(_) => {
+        Broker::NotSupported(_) | Broker::NoHistory => {
             (StatusCode::UNPROCESSABLE_ENTITY, "OperationNotSupported", "Not supported")
         }
+        Broker::Aggregation(AggregationRefusal::NotApplicable { .. }) => {
+            (StatusCode::BAD_REQUEST, "InvalidRequest", "The request is not valid")
+        }
+        Broker::TooManyResults(_) => (StatusCode::FORBIDDEN, "TooManyResults", "Too many results"),
         Broker::Contended(_) => {
             (StatusCode::SERVICE_UNAVAILABLE, "InternalError", "Changed by others meanwhile")
         }
@@ -178,7 +183,9 @@ fn broker_kind(error: &musubi_broker::Error) -> Kind {
         Broker::Store(StoreError::Full) => {
             (StatusCode::INSUFFICIENT_STORAGE, "InternalError", "No room to write")
         }
-        Broker::Store(StoreError::TooComplex(_)) => {
+        Broker::TooComplex(_)
+        | Broker::Store(StoreError::TooComplex(_))
+        | Broker::Aggregation(AggregationRefusal::TooMany | AggregationRefusal::TooManyDistinct) => {
             (StatusCode::FORBIDDEN, "TooComplexQuery", "The query is too complex")
         }
         Broker::Store(StoreError::Failed { .. }) | Broker::Internal(_) => {

@@ -2,7 +2,7 @@
 
 use axum::Router;
 use axum::handler::Handler;
-use axum::routing::{MethodRouter, get, patch, post};
+use axum::routing::{MethodRouter, delete, get, patch, post};
 use http::{HeaderName, HeaderValue, Method, header};
 use musubi_broker::Broker;
 use tower_http::cors::{AllowOrigin, CorsLayer};
@@ -13,13 +13,14 @@ use crate::metrics::Metrics;
 use crate::openapi::Description;
 use crate::options::HttpOptions;
 use crate::problem::Problem;
+use crate::request::entity_map::ENTITY_MAP;
 use crate::request::preconditions::IF_NEWER;
 use crate::request::prefer::{APPLIED, PREFER};
 use crate::server::gate::GateLayer;
 use crate::{
-    adapters, attribute, attribute_types, attributes, batch, contexts, dead_letters, docs,
-    entities, entity, entity_query, health, jsonld_contexts, ledger, openapi, page, purge, schemas,
-    source_identity, streams, subscriptions, trace, types,
+    adapters, attribute, attribute_types, attributes, backup, batch, contexts, dead_letters, docs,
+    entities, entity, entity_maps, entity_query, health, jsonld_contexts, ledger, openapi, page,
+    purge, schemas, source_identity, streams, subscriptions, temporal, trace, types,
 };
 
 /// The router that serves a broker.
@@ -41,6 +42,8 @@ pub fn router(broker: Broker, options: HttpOptions) -> Router {
     });
     let router = Table { router: Router::new(), app: app.clone(), metrics }
         .context_information()
+        .temporal()
+        .entity_maps()
         .discovery()
         .our_own()
         .finish();
@@ -101,6 +104,60 @@ impl Table {
         )
     }
 
+    /// What entities were (CIM 009, clauses 6.18 to 6.24).
+    fn temporal(self) -> Self {
+        self.with_slash("/ngsi-ld/v1/temporal/entities", "/ngsi-ld/v1/temporal/entities/", || {
+            post(temporal::create::create).get(temporal::query::query)
+        })
+        .with_slash(
+            "/ngsi-ld/v1/temporal/entities/{id}",
+            "/ngsi-ld/v1/temporal/entities/{id}/",
+            || get(temporal::retrieve::retrieve).delete(temporal::create::delete),
+        )
+        .with_slash(
+            "/ngsi-ld/v1/temporal/entities/{id}/attrs",
+            "/ngsi-ld/v1/temporal/entities/{id}/attrs/",
+            || post(temporal::attributes::add),
+        )
+        .with_slash(
+            "/ngsi-ld/v1/temporal/entities/{id}/attrs/{attribute}",
+            "/ngsi-ld/v1/temporal/entities/{id}/attrs/{attribute}/",
+            || delete(temporal::attributes::delete),
+        )
+        .with_slash(
+            "/ngsi-ld/v1/temporal/entities/{id}/attrs/{attribute}/{instance}",
+            "/ngsi-ld/v1/temporal/entities/{id}/attrs/{attribute}/{instance}/",
+            || patch(temporal::instance::correct).delete(temporal::instance::delete),
+        )
+        .at("/ngsi-ld/v1/temporal/entities//attrs", post(temporal::create::without_id))
+        .at(
+            "/ngsi-ld/v1/temporal/entities//attrs/{attribute}",
+            delete(temporal::create::without_id),
+        )
+        .at(
+            "/ngsi-ld/v1/temporal/entities//attrs/{attribute}/{instance}",
+            patch(temporal::create::without_id).delete(temporal::create::without_id),
+        )
+        .at(
+            "/ngsi-ld/v1/temporal/entities/{id}/attrs//{instance}",
+            patch(temporal::create::without_id).delete(temporal::create::without_id),
+        )
+        .at("/ngsi-ld/v1/temporal/entityOperations/query", post(temporal::query::posted))
+    }
+
+    /// What queries found (CIM 009, clauses 6.32, 6.34 and 6.35).
+    fn entity_maps(self) -> Self {
+        self.with_slash("/ngsi-ld/v1/entityMaps", "/ngsi-ld/v1/entityMaps/", || {
+            get(entity_maps::create).post(entity_maps::create_posted)
+        })
+        .with_slash("/ngsi-ld/v1/temporal/entityMaps", "/ngsi-ld/v1/temporal/entityMaps/", || {
+            get(entity_maps::create_temporal).post(entity_maps::create_temporal_posted)
+        })
+        .with_slash("/ngsi-ld/v1/entityMaps/{id}", "/ngsi-ld/v1/entityMaps/{id}/", || {
+            get(entity_maps::retrieve).patch(entity_maps::update).delete(entity_maps::delete)
+        })
+    }
+
     /// What types, attributes and contexts there are, and who says so (CIM 009, clauses 6.25 to 6.30
     /// and 6.33).
     fn discovery(self) -> Self {
@@ -147,6 +204,7 @@ impl Table {
             .at("/health/ready", get(health::ready))
             .at("/metrics", get(health::metrics))
             .at("/musubi/v1/adapters", get(adapters::list))
+            .at("/musubi/v1/backup", get(backup::make))
             .at("/musubi/v1/contexts/{name}", get(contexts::retrieve))
             .at("/musubi/v1/adapters/{name}", get(adapters::retrieve))
             .at("/musubi/v1/adapters/{name}/{what}", post(adapters::receive))
@@ -157,6 +215,7 @@ impl Table {
             )
             .at("/musubi/v1/dead-letters/{id}/replay", post(dead_letters::replay))
             .at("/musubi/v1/dead-letters/replay", post(dead_letters::replay_many))
+            .at("/musubi/v1/history/entities", post(temporal::import::import))
             .at("/musubi/v1/schemas", get(schemas::list))
             .at(
                 "/musubi/v1/schemas/{type}",
@@ -221,16 +280,20 @@ fn cors(origins: &[String]) -> CorsLayer {
             streams::LAST_EVENT_ID,
             IF_NEWER,
             PREFER,
+            ENTITY_MAP,
             tenant.clone(),
         ])
         .expose_headers([
+            header::CONTENT_RANGE,
             header::ETAG,
             header::LINK,
             header::LOCATION,
             header::RETRY_AFTER,
             APPLIED,
+            ENTITY_MAP,
             tenant,
             count,
             schemas::WARNING,
+            temporal::page::WARNING,
         ])
 }

@@ -70,7 +70,6 @@ impl View {
         let form = form(parameters.get("format"), &options)?;
         let system = parameters.flag("sysAttrs")? || options.contains(&"sysAttrs");
         parameters.flag("local")?;
-        refuse_entity_map(parameters)?;
         let media = accept::negotiate(headers, accept::ENTITIES)?;
         let attributes = parameters
             .get("attrs")
@@ -213,19 +212,6 @@ impl View {
         *response.status_mut() = status;
         response
     }
-}
-
-/// No entity maps are kept, so none can be asked for.
-fn refuse_entity_map(parameters: &Parameters) -> Result<(), Error> {
-    if parameters.flag("entityMap")? {
-        let reason = "entityMap: this broker keeps no entity maps";
-        return Err(musubi_broker::Error::NotSupported(reason.to_owned()).into());
-    }
-    if parameters.get("entityMapLifetime").is_some() {
-        let reason = "entityMapLifetime is for a map that entityMap=true asks for";
-        return Err(Error::BadRequestData(reason.to_owned()));
-    }
-    Ok(())
 }
 
 /// An answer with a body; with a `Link` to the context, unless that is in the body.

@@ -24,6 +24,8 @@ fn read(text: &str) -> Map<String, Value> {
 const TAGS: &[(&str, &str)] = &[
     ("Entities", "Things of the town, one by one and by query."),
     ("Batches", "Many entities with one request."),
+    ("History", "What entities were, at every moment."),
+    ("Entity maps", "What queries found, for pages that are all cut from the same."),
     ("Discovery", "Which types and attributes there are, and who answers."),
     ("Subscriptions", "Who is told about which changes."),
     ("Contexts", "JSON-LD contexts: what the short names mean."),

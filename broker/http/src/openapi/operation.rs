@@ -115,6 +115,25 @@ impl Operation {
         self
     }
 
+    /// A read that can be of an entity map.
+    pub(super) fn of_map(self) -> Self {
+        let operation = self.header("NGSILD-EntityMap").may_fail(&[507]);
+        [200, 203, 206].into_iter().fold(operation, |operation, status| {
+            operation.answer_header(status, "NGSILD-EntityMap")
+        })
+    }
+
+    /// A query that can be of an entity map, and says by its status that one was made for it.
+    pub(super) fn makes_map(self) -> Self {
+        let mut operation = self.of_map();
+        if let Some(Value::Object(mut made)) = operation.answers.get(&200).cloned() {
+            let description = "What was asked for, and an entity map was made of it.";
+            made.insert("description".to_owned(), description.into());
+            operation.answers.insert(201, Value::Object(made));
+        }
+        operation
+    }
+
     /// A change of one entity, on condition of its version.
     pub(super) fn conditional(self) -> Self {
         self.header("If-Match").header("If-None-Match").may_fail(&[412])

@@ -10,7 +10,7 @@ const TEXT: &str = "text/plain; charset=utf-8";
 const LETTER: &[&str] = &["letter"];
 
 pub(super) fn paths() -> Vec<Path> {
-    [adapters(), letters(), operation()].concat()
+    [adapters(), letters(), history(), operation()].concat()
 }
 
 fn adapters() -> Vec<Path> {
@@ -100,6 +100,23 @@ fn letters() -> Vec<Path> {
     ]
 }
 
+fn history() -> Vec<Path> {
+    vec![Path::of_names("History", "/musubi/v1/history/entities", &[]).with(
+        post("importEvolutions", "Bring back what entities were")
+            .about(
+                "One evolution or several, whose attribute instances keep the createdAt and \
+                 modifiedAt that they carry, none of which is yet to come; 10,000 instances at most. \
+                 One that is recorded already, with the same times and saying the same, is left out, \
+                 so an import may be repeated. Each evolution is recorded as a whole. An instanceId \
+                 is not kept.",
+            )
+            .query(LOCAL)
+            .takes("KeptEvolutions", &["ShelterKept"])
+            .shows_json("Imported", &["BroughtBack"])
+            .may_fail(&[422, 507]),
+    )]
+}
+
 fn operation() -> Vec<Path> {
     let page = |id, path, summary| {
         let operation = get(id, summary).shows_as(HTML, "Text", &[]).may_fail(&[404]);
@@ -114,6 +131,18 @@ fn operation() -> Vec<Path> {
         text("isLive", "/health/live", "Whether the process answers", TEXT, &["LiveText"]),
         text("isReady", "/health/ready", "Whether requests can be served", TEXT, &["ReadyText"]),
         text("showMetrics", "/metrics", "Show the metrics", metrics, &[]),
+        Path::of_process(OPERATION, "/musubi/v1/backup", &[]).with(
+            get("backUp", "Back up everything, of all tenants")
+                .about(
+                    "As of one moment: every write is in it that was acknowledged before. One is made \
+                     at a time: meanwhile others are answered 503. Web pages from elsewhere are \
+                     answered 403. It is whole if `musubi verify` says so; one that was cut off says so, \
+                     too.",
+                )
+                .query(LOCAL)
+                .shows_as("application/octet-stream", "Bytes", &[])
+                .may_fail(&[422]),
+        ),
         page("showPage", "/", "Show what is running"),
         page("showDocumentation", "/docs", "Show this documentation, for people"),
         Path::of_process(OPERATION, "/openapi.json", &[]).with(

@@ -55,6 +55,16 @@ pub(crate) struct Selectors {
     pub(crate) any_type: bool,
 }
 
+/// The conditions on entities that a request names, each by itself.
+#[derive(Debug)]
+pub(crate) struct Conditions {
+    /// What the ids and the types have to satisfy.
+    pub(crate) identity: Vec<Filter>,
+    pub(crate) query: Option<Query>,
+    pub(crate) scope: Option<ScopeQuery>,
+    pub(crate) geo: Option<GeoQuery>,
+}
+
 impl Criteria {
     /// Reads the conditions of a request. With `attributes`, an entity has to have one of these;
     /// with `selectors`, it has to satisfy one of those.
@@ -64,8 +74,29 @@ impl Criteria {
         attributes: Option<&[AttrName]>,
         selectors: Option<Selectors>,
     ) -> Result<Self, Error> {
+        let Conditions { identity, query, scope, geo } =
+            Conditions::read(parameters, context, attributes, selectors)?;
+        let link_depth = query.as_ref().map_or(0, Query::link_depth);
+        let mut filters = identity;
+        filters.extend(query.map(Filter::Query));
+        filters.extend(scope.map(Filter::Scope));
+        filters.extend(geo.map(Filter::Geo));
+        filters.extend(attributes.map(|names| Filter::HasAny(names.to_vec())));
+        Ok(Self { filter: Filter::and(filters), link_depth })
+    }
+}
+
+impl Conditions {
+    /// As [`Criteria::read`], but for what is said of `attributes`: only that the query is not too
+    /// wide with them.
+    pub(crate) fn read(
+        parameters: &Parameters,
+        context: &Context,
+        attributes: Option<&[AttrName]>,
+        selectors: Option<Selectors>,
+    ) -> Result<Self, Error> {
         parameters.flag("splitEntities")?;
-        let mut filters = filters(parameters, context)?;
+        let mut conditions = Self::of(parameters, context)?;
         let any_type = match &selectors {
             Some(selectors) => Some(selectors.any_type),
             None => parameters.get("type").map(|types| types == ANY_TYPE),
@@ -78,46 +109,45 @@ impl Criteria {
             None => false,
         };
         let by_attribute = attributes.is_some_and(|names| !names.iter().all(is_system));
-        if !(local || by_type || by_attribute || filters.iter().any(is_narrow)) {
+        if !(local || by_type || by_attribute || conditions.are_narrow()) {
             let reason = "the query is too wide: one of type, attrs, q, georel or local=true has \
                           to be there";
             return Err(Error::BadRequestData(reason.to_owned()));
         }
-        filters.extend(attributes.map(|names| Filter::HasAny(names.to_vec())));
-        filters.extend(selectors.map(|selectors| selectors.filter));
-        let link_depth = filters.iter().map(link_depth).max().unwrap_or(0);
-        Ok(Self { filter: Filter::and(filters), link_depth })
+        conditions.identity.extend(selectors.map(|selectors| selectors.filter));
+        Ok(conditions)
     }
-}
 
-fn filters(parameters: &Parameters, context: &Context) -> Result<Vec<Filter>, Error> {
-    let names = Names(context);
-    let mut filters = Vec::new();
-    if let Some(list) = parameters.get("id") {
-        let ids: Result<Vec<EntityId>, _> = list.split(',').map(|id| id.trim().parse()).collect();
-        let in_list = |error| Error::BadRequestData(format!("id: {error}"));
-        filters.push(Filter::Ids(ids.map_err(in_list)?));
+    fn of(parameters: &Parameters, context: &Context) -> Result<Self, Error> {
+        let names = Names(context);
+        let mut identity = Vec::new();
+        if let Some(list) = parameters.get("id") {
+            let ids: Result<Vec<EntityId>, _> =
+                list.split(',').map(|id| id.trim().parse()).collect();
+            let in_list = |error| Error::BadRequestData(format!("id: {error}"));
+            identity.push(Filter::Ids(ids.map_err(in_list)?));
+        }
+        if let Some(text) = parameters.get("type") {
+            identity.push(types(text, context)?);
+        }
+        if let Some(pattern) = parameters.get("idPattern") {
+            identity.push(id_pattern(pattern)?);
+        }
+        let query = query(parameters, context)?;
+        let scope = parameters.get("scopeQ").map(ScopeQuery::parse).transpose()?;
+        let geo = geo_query(parameters, names)?;
+        if let Some(text) = parameters.get("csf") {
+            let in_csf = |error: InvalidQuery| InvalidQuery { parameter: "csf", ..error };
+            Query::parse(text, &names).map_err(in_csf)?;
+        }
+        Ok(Self { identity, query, scope, geo })
     }
-    if let Some(text) = parameters.get("type") {
-        filters.push(types(text, context)?);
+
+    /// Clause 5.7.2.4: a query has to say something about its entities, and what every entity has
+    /// is nothing.
+    fn are_narrow(&self) -> bool {
+        self.geo.is_some() || self.query.as_ref().is_some_and(|query| !concerns_only_system(query))
     }
-    if let Some(pattern) = parameters.get("idPattern") {
-        filters.push(id_pattern(pattern)?);
-    }
-    if let Some(query) = query(parameters, context)? {
-        filters.push(Filter::Query(query));
-    }
-    if let Some(text) = parameters.get("scopeQ") {
-        filters.push(Filter::Scope(ScopeQuery::parse(text)?));
-    }
-    if let Some(query) = geo_query(parameters, names)? {
-        filters.push(Filter::Geo(query));
-    }
-    if let Some(text) = parameters.get("csf") {
-        let in_csf = |error: InvalidQuery| InvalidQuery { parameter: "csf", ..error };
-        Query::parse(text, &names).map_err(in_csf)?;
-    }
-    Ok(filters)
 }
 
 /// The condition of a type selection; every entity satisfies that of [`ANY_TYPE`].
@@ -170,23 +200,6 @@ fn geo_query(parameters: &Parameters, names: Names<'_>) -> Result<Option<GeoQuer
     }
 }
 
-/// Clause 5.7.2.4: a query has to say something about its entities, and what every entity has is
-/// nothing.
-fn is_narrow(filter: &Filter) -> bool {
-    match filter {
-        Filter::Query(query) => !concerns_only_system(query),
-        Filter::Geo(_) => true,
-        Filter::Ids(_)
-        | Filter::IdPattern(_)
-        | Filter::Type(_)
-        | Filter::HasAny(_)
-        | Filter::Scope(_)
-        | Filter::ExpiresBy(_)
-        | Filter::All(_)
-        | Filter::Any(_) => false,
-    }
-}
-
 fn concerns_only_system(query: &Query) -> bool {
     match query {
         Query::And(parts) | Query::Or(parts) => parts.iter().all(concerns_only_system),
@@ -202,8 +215,4 @@ pub(crate) const SYSTEM: [&str; 4] = ["createdAt", "modifiedAt", "deletedAt", "e
 /// Whether the broker itself keeps this attribute.
 fn is_system(name: &AttrName) -> bool {
     name.as_str().strip_prefix(NGSI_LD).is_some_and(|name| SYSTEM.contains(&name))
-}
-
-fn link_depth(filter: &Filter) -> usize {
-    if let Filter::Query(query) = filter { query.link_depth() } else { 0 }
 }

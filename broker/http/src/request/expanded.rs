@@ -1,5 +1,6 @@
 //! Requests that change entities: their parameters and bodies, parsed, expanded and checked.
 
+use std::borrow::Cow;
 use std::marker::PhantomData;
 
 use axum::extract::{FromRequest, FromRequestParts, Request};
@@ -10,6 +11,7 @@ use musubi_context::{
 };
 use musubi_model::{AttrName, AttributeFragment, Document, EntityFragment, EntityId, Node};
 use musubi_query::TypeSelection;
+use percent_encoding::percent_decode_str;
 
 use crate::app::App;
 use crate::error::Error;
@@ -151,7 +153,7 @@ impl<O: BatchOperation> FromRequest<App> for Batch<O> {
         let items = items(&body, app.limits.batch)?;
         let mut fragments = Vec::with_capacity(items.len());
         let mut errors = Vec::new();
-        let mut contexts = BatchContexts { payload: &payload, app, known: Vec::new() };
+        let mut contexts = BatchContexts::new(&payload, app);
         for (index, item) in items.iter().enumerate() {
             let fragment = match contexts.of(item).await {
                 Ok(context) => batch_item::<O>((index, item), &context),
@@ -167,7 +169,7 @@ impl<O: BatchOperation> FromRequest<App> for Batch<O> {
 }
 
 /// The contexts of the items of a batch, each had once, and asked for once if it cannot be had.
-struct BatchContexts<'b> {
+pub(crate) struct BatchContexts<'b> {
     payload: &'b Payload,
     app: &'b App,
     /// By the text of the member.
@@ -178,7 +180,11 @@ impl<'b> BatchContexts<'b> {
     /// The most contexts of a batch: each may have to be waited for.
     const MAX: usize = 16;
 
-    async fn of(&mut self, item: &'b Node<'_>) -> Result<Context, Error> {
+    pub(crate) fn new(payload: &'b Payload, app: &'b App) -> Self {
+        Self { payload, app, known: Vec::new() }
+    }
+
+    pub(crate) async fn of(&mut self, item: &'b Node<'_>) -> Result<Context, Error> {
         let member = item.member("@context").map(|member| member.raw);
         if let Some((_, context)) = self.known.iter().find(|(known, _)| *known == member) {
             return Ok(context.clone()?);
@@ -230,7 +236,7 @@ impl FromRequest<App> for Ids {
 }
 
 /// The items of a batch: at least one, not too many, and none of them null.
-fn items<'a, 'b>(body: &'a Node<'b>, most: usize) -> Result<&'a [Node<'b>], Error> {
+pub(crate) fn items<'a, 'b>(body: &'a Node<'b>, most: usize) -> Result<&'a [Node<'b>], Error> {
     let Document::Array(items) = &body.document else {
         return Err(Error::InvalidRequest("the body of a batch is a JSON array".to_owned()));
     };
@@ -246,15 +252,18 @@ fn items<'a, 'b>(body: &'a Node<'b>, most: usize) -> Result<&'a [Node<'b>], Erro
     }
 }
 
+/// What is wrong with an item of a batch; says where that is in the whole body.
+pub(crate) fn in_batch(index: usize, InvalidBody { at, reason }: InvalidBody) -> Error {
+    let at = if at == "/" { "" } else { &at };
+    Error::BadRequestData(format!("/{index}{at}: {reason}"))
+}
+
 /// One item of a batch; errors say where they are in the whole body.
 fn batch_item<O: BatchOperation>(
     (index, item): (usize, &Node<'_>),
     context: &Context,
 ) -> Result<EntityFragment, Error> {
-    let in_body = |InvalidBody { at, reason }| {
-        let at = if at == "/" { "" } else { &at };
-        Error::BadRequestData(format!("/{index}{at}: {reason}"))
-    };
+    let in_body = |error| in_batch(index, error);
     if O::WHOLE {
         return expand_entity(item, context).map_err(in_body);
     }
@@ -285,8 +294,23 @@ fn types(parameters: &Parameters, context: &Context) -> Result<Option<TypeSelect
 pub(crate) fn attribute(term: &str, context: &Context) -> Result<AttrName, Error> {
     const MEMBERS: &[&str] = &["id", "type", "scope", "@id", "@type", "@context"];
     const FORBIDDEN: &[char] = &['<', '>', '"', '\'', '=', ';', '(', ')', '{', '}', ' '];
-    if MEMBERS.contains(&term) || term.starts_with('@') || term.contains(FORBIDDEN) {
+    let is_wrong = MEMBERS.contains(&term) || term.starts_with('@') || term.contains(FORBIDDEN);
+    if is_wrong || is_dots(term) {
         return Err(Error::BadRequestData(format!("{term:?} is not the name of an attribute")));
     }
     Ok(context.attribute(term)?)
+}
+
+/// Whether this is, or becomes when others decode it again, a segment that leads elsewhere (RFC
+/// 3986, section 5.2.4).
+fn is_dots(term: &str) -> bool {
+    const DECODED: usize = 8;
+    let mut decoded = Cow::Borrowed(term);
+    for _ in 0..DECODED {
+        if !decoded.contains('%') {
+            break;
+        }
+        decoded = Cow::Owned(percent_decode_str(&decoded).decode_utf8_lossy().into_owned());
+    }
+    matches!(&*decoded, "." | "..")
 }

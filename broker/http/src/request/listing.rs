@@ -12,6 +12,7 @@ use crate::app::App;
 use crate::error::Error;
 use crate::problem::Problem;
 use crate::request::criteria::{self, Criteria, Selectors};
+use crate::request::entity_map::MapRequest;
 use crate::request::link;
 use crate::request::names::Names;
 use crate::request::paging::{self, Paging};
@@ -23,6 +24,7 @@ use crate::view::{self, View};
 pub(crate) struct Listing {
     pub(crate) query: EntityQuery,
     pub(crate) view: View,
+    pub(crate) map: MapRequest,
     pub(crate) paging: Paging,
     pub(crate) parameters: Parameters,
 }
@@ -58,6 +60,7 @@ impl Listing {
     pub(crate) fn read(source: Source<'_>, app: &App) -> Result<Self, Error> {
         let Source { headers, parameters, context, selectors } = source;
         let view = View::read(headers, &parameters, context, app)?;
+        let map = MapRequest::read(headers, &parameters, &view.context)?;
         let paging = Paging::read(&parameters, &app.limits, view.counted)?;
         let attributes = view.attributes.as_deref();
         let criteria = Criteria::read(&parameters, &view.context, attributes, selectors)?;
@@ -82,13 +85,13 @@ impl Listing {
             count: paging.count,
             ..EntityQuery::default()
         };
-        Ok(Self { query, view, paging, parameters })
+        Ok(Self { query, view, map, paging, parameters })
     }
 }
 
 /// The order of texts if no collation is named. Clause 4.23.1 would have the root order of ICU,
 /// which is `collation=und`; the conformance suite (`4233_01`) expects the code points.
-const CODE_POINTS: &str = "und-x-binary";
+pub(crate) const CODE_POINTS: &str = "und-x-binary";
 
 /// The order that `orderBy` and what belongs to it ask for (CIM 009, clause 4.23).
 fn order(parameters: &Parameters, context: &Context) -> Result<Order, Error> {

@@ -78,6 +78,11 @@ impl Paging {
         self.after.is_some()
     }
 
+    /// The cursor of a client that pages by cursor; empty for the first page.
+    pub(crate) fn cursor(&self) -> Option<&str> {
+        self.after.as_deref()
+    }
+
     /// Where the page begins. `seal` opens cursors.
     pub(crate) fn start(&self, seal: Option<&Seal>) -> Result<Start, Error> {
         let Some(cursor) = self.after.as_deref().filter(|cursor| !cursor.is_empty()) else {

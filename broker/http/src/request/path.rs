@@ -2,7 +2,7 @@
 
 use axum::extract::{FromRequestParts, Path};
 use http::request::Parts;
-use musubi_model::EntityId;
+use musubi_model::{EntityId, Uri};
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 
 use crate::app::App;
@@ -64,6 +64,29 @@ impl FromRequestParts<App> for AttributePath {
             .await
             .map_err(|error| Error::BadRequestData(error.body_text()))?;
         Ok(Self { id: id.parse()?, term })
+    }
+}
+
+/// `/temporal/entities/{id}/attrs/{attribute}/{instance}`, the attribute as the client wrote it.
+#[derive(Debug)]
+pub(crate) struct InstancePath {
+    pub(crate) id: EntityId,
+    pub(crate) term: String,
+    /// A URI.
+    pub(crate) instance: String,
+}
+
+impl FromRequestParts<App> for InstancePath {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, Problem> {
+        let Path((id, term, instance)) =
+            Path::<(String, String, String)>::from_request_parts(parts, app)
+                .await
+                .map_err(|error| Error::BadRequestData(error.body_text()))?;
+        let not_a_uri = |error| Error::BadRequestData(format!("instanceId: {error}"));
+        instance.parse::<Uri>().map_err(not_a_uri)?;
+        Ok(Self { id: id.parse()?, term, instance })
     }
 }
 

@@ -12,8 +12,8 @@ use http::Uri;
 use parking_lot::Mutex;
 use tokio::sync::watch;
 
-/// Below this path requests may stay.
-const PATH: &str = "/musubi/v1/streams/";
+/// Requests may stay whose path begins so.
+const PATHS: [&str; 2] = ["/musubi/v1/streams/", "/musubi/v1/backup"];
 
 /// What the connection lends to the handler of a request that may stay.
 #[derive(Clone)]
@@ -29,7 +29,7 @@ pub(crate) struct Then(Arc<Mutex<Option<BoxFuture<'static, ()>>>>);
 impl Stay {
     /// Whether requests to there may stay. Others are spared the cost.
     pub(crate) fn is_for(uri: &Uri) -> bool {
-        uri.path().starts_with(PATH)
+        PATHS.iter().any(|path| uri.path().starts_with(path))
     }
 
     pub(crate) fn new(stopping: watch::Receiver<()>, then: Then) -> Self {

@@ -5,6 +5,10 @@ use http::Method;
 
 use crate::support::{Api, JSON, request};
 
+/// Where a map would be.
+const MAP: &str =
+    "/ngsi-ld/v1/entityMaps/urn:ngsi-ld:EntityMap:b8f6a1e2-57c9-4d0f-9a52-0d6f3c1b7e44";
+
 /// Every route with every method: whether it reads a JSON body.
 const ROUTES: &[(Method, &str, bool)] = &[
     (Method::POST, "/ngsi-ld/v1/entities", true),
@@ -25,7 +29,21 @@ const ROUTES: &[(Method, &str, bool)] = &[
     (Method::POST, "/ngsi-ld/v1/entityOperations/merge", true),
     (Method::POST, "/ngsi-ld/v1/entityOperations/delete", true),
     (Method::POST, "/ngsi-ld/v1/entityOperations/query", true),
+    (Method::POST, "/ngsi-ld/v1/temporal/entities", true),
+    (Method::POST, "/ngsi-ld/v1/temporal/entities/", true),
+    (Method::DELETE, "/ngsi-ld/v1/temporal/entities/urn:a:1", false),
+    (Method::POST, "/ngsi-ld/v1/temporal/entities/urn:a:1/attrs", true),
+    (Method::DELETE, "/ngsi-ld/v1/temporal/entities/urn:a:1/attrs/b", false),
+    (Method::PATCH, "/ngsi-ld/v1/temporal/entities/urn:a:1/attrs/b/urn:i:1", true),
+    (Method::DELETE, "/ngsi-ld/v1/temporal/entities/urn:a:1/attrs/b/urn:i:1", false),
     (Method::DELETE, "/ngsi-ld/v1/entities", false),
+    (Method::GET, "/ngsi-ld/v1/entityMaps", false),
+    (Method::POST, "/ngsi-ld/v1/entityMaps", true),
+    (Method::GET, "/ngsi-ld/v1/temporal/entityMaps", false),
+    (Method::POST, "/ngsi-ld/v1/temporal/entityMaps", true),
+    (Method::GET, MAP, false),
+    (Method::PATCH, MAP, true),
+    (Method::DELETE, MAP, false),
     (Method::GET, "/ngsi-ld/v1/types", false),
     (Method::GET, "/ngsi-ld/v1/types/T", false),
     (Method::GET, "/ngsi-ld/v1/attributes", false),
@@ -130,8 +148,11 @@ async fn a_tenant_that_does_not_exist_is_not_found_by_reads() {
         let told_to_all = told_to_all.iter().any(|part| path.contains(part));
         let reads = *method == Method::GET && !told_to_all;
         if reads {
-            let query = match path {
-                path if path.ends_with("/entities") => "?type=T",
+            let query = match *path {
+                "/ngsi-ld/v1/temporal/entityMaps" => {
+                    "?type=T&timerel=after&timeAt=2020-01-01T00:00:00Z"
+                }
+                path if path.ends_with("/entities") || path.ends_with("/entityMaps") => "?type=T",
                 path if path.ends_with("/trace") => "?change=urn:a:1",
                 _ => "",
             };

@@ -308,8 +308,6 @@ async fn what_contradicts_the_url_is_refused() {
     let twice = query(&json!({ "entities": all, "geometryProperty": "location" }));
     let path = format!("{QUERY}?geometryProperty=location");
     server.post(&path, &twice).await.is_problem(400, "BadRequestData");
-    let map = query(&json!({ "entities": all, "entityMap": true }));
-    server.post(QUERY, &map).await.is_problem(422, "OperationNotSupported");
     let cursor = query(&json!({ "entities": all, "ordering": { "orderBy": ["id"] } }));
     server.post(&format!("{QUERY}?after="), &cursor).await.is_problem(400, "BadRequestData");
 }

@@ -3,6 +3,8 @@
 #[cfg(test)]
 mod attributes;
 #[cfg(test)]
+mod backup;
+#[cfg(test)]
 mod batch;
 #[cfg(test)]
 mod coverage;
@@ -12,6 +14,8 @@ mod dead_letters;
 mod discovery;
 #[cfg(test)]
 mod entities;
+#[cfg(test)]
+mod entity_maps;
 #[cfg(test)]
 mod entity_query;
 #[cfg(test)]
@@ -50,6 +54,8 @@ mod streams;
 mod subscriptions;
 #[cfg(test)]
 mod support;
+#[cfg(test)]
+mod temporal;
 #[cfg(test)]
 mod trace;
 #[cfg(test)]

@@ -142,7 +142,9 @@ async fn routes(api: &Api) -> BTreeSet<String> {
         let rest = line.strip_prefix("http_request_duration_seconds_count{route=\"")?;
         rest.split_once('"').map(|(route, _)| route.to_owned())
     };
-    text.lines().filter_map(of).filter(|route| !route.is_empty()).collect()
+    // Without an id where one belongs, a path leads to a refusal and nothing else.
+    let is_described = |route: &String| !route.is_empty() && !route.contains("//");
+    text.lines().filter_map(of).filter(is_described).collect()
 }
 
 /// The methods of a route, as it says itself.
@@ -373,7 +375,10 @@ async fn every_example_is_answered_as_the_document_says() {
             let answer = api.send(sent(one.method, &target, body.clone())).await;
             check_answer(&described, one, &answer);
             let tag = one.operation["tags"][0].as_str().unwrap();
-            let missing = ["Adapters", "Contexts", "Schemas"].contains(&tag);
+            // The id of an instance, or of a map, is not known before it is there.
+            let missing = ["Adapters", "Contexts", "Schemas"].contains(&tag)
+                || one.path.contains("{instance}")
+                || one.path == "/ngsi-ld/v1/entityMaps/{id}";
             let ok = (200..300).contains(&answer.status);
             assert!(
                 ok || missing,

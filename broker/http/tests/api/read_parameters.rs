@@ -317,12 +317,3 @@ async fn what_makes_no_sense_is_refused_by_name() {
         is_refused(&server, &format!("{ENTITIES}?type=T&{}", refusal.0), *refusal).await;
     }
 }
-
-#[tokio::test]
-async fn entity_maps_are_not_kept() {
-    let server = server().await;
-    for path in ["/urn:ngsi-ld:Building:b?entityMap=true", "?type=T&entityMap=true"] {
-        let answer = server.get(&format!("{ENTITIES}{path}")).await;
-        answer.is_problem(422, "OperationNotSupported");
-    }
-}

@@ -5,15 +5,18 @@ use std::sync::atomic::{AtomicI64, Ordering};
 
 use axum::Router;
 use axum::body::{self, Body};
-use futures_util::StreamExt;
+use futures_util::future::{BoxFuture, FutureExt, ready};
+use futures_util::stream::{StreamExt, iter};
 use http::{HeaderMap, Method, Request};
-use musubi_broker::{Broker, BrokerOptions, Replay, StreamOptions, WriteRules};
+use musubi_broker::{
+    BackupError, BackupStream, Backups, Broker, BrokerOptions, Replay, StreamOptions, WriteRules,
+};
 use musubi_context::{Contexts, ContextsOptions};
 use musubi_http::{HttpOptions, router};
 use musubi_model::{Clock, Timestamp};
 use musubi_notify::{Notifications, Notifier, NotifierOptions};
 use musubi_outbound::{Client, Guard};
-use musubi_store::{ReferenceStore, Store};
+use musubi_store::{ReferenceHistory, ReferenceStore, Store};
 use serde_json::Value;
 use tower::ServiceExt;
 
@@ -56,6 +59,17 @@ pub(crate) struct Answer {
     pub(crate) body: String,
 }
 
+/// Makes backups of one piece, which say nothing of any store.
+#[derive(Debug)]
+struct Shortest;
+
+impl Backups for Shortest {
+    fn begin(&self) -> BoxFuture<'_, Result<BackupStream, BackupError>> {
+        let pieces = iter([Ok(b"a piece".to_vec())]);
+        ready(Ok(pieces.boxed())).boxed()
+    }
+}
+
 impl Api {
     pub(crate) fn new() -> Self {
         Self::with(HttpOptions::default(), None)
@@ -64,7 +78,19 @@ impl Api {
     pub(crate) fn with(options: HttpOptions, replay: Option<Arc<dyn Replay>>) -> Self {
         let store: Arc<dyn Store> = Arc::new(ReferenceStore::new());
         let broker = broker(store.clone(), replay);
+        broker.backs_up_by(Arc::new(Shortest));
         Self { router: router(broker, options), store }
+    }
+
+    /// A broker that keeps nothing of the past.
+    pub(crate) fn without_history() -> Self {
+        let store: Arc<dyn Store> = Arc::new(ReferenceStore::new());
+        let clock = Arc::new(Ticking(AtomicI64::new(1_700_000_000)));
+        let streams = StreamOptions::default();
+        let (options, ..) =
+            options_of(store.clone(), None, ContextsOptions::default(), clock, streams);
+        let broker = Broker::new(BrokerOptions { history: None, ..options });
+        Self { router: router(broker, HttpOptions::default()), store }
     }
 
     pub(crate) async fn send(&self, request: Request<Body>) -> Answer {
@@ -167,12 +193,24 @@ fn broker_of(
     clock: Arc<dyn Clock>,
     streams: StreamOptions,
 ) -> (Broker, Notifier, Notifications) {
+    let (options, notifier, notifications) = options_of(store, replay, options, clock, streams);
+    (Broker::new(options), notifier, notifications)
+}
+
+fn options_of(
+    store: Arc<dyn Store>,
+    replay: Option<Arc<dyn Replay>>,
+    options: ContextsOptions,
+    clock: Arc<dyn Clock>,
+    streams: StreamOptions,
+) -> (BrokerOptions, Notifier, Notifications) {
     let built_in = vec![(CONTEXT.to_owned(), CONTEXT_DOCUMENT.to_owned())];
     let contexts = Contexts::new(ContextsOptions { built_in, ..options }).unwrap();
     let client = Client::guarded(Guard::default());
     let (notifier, notifications) =
         Notifier::new(NotifierOptions::default(), store.clone(), client, clock.clone());
-    let broker = Broker::new(BrokerOptions {
+    let options = BrokerOptions {
+        history: Some(Arc::new(ReferenceHistory::new(store.clone()))),
         store,
         contexts,
         notifications: notifications.clone(),
@@ -182,8 +220,8 @@ fn broker_of(
         log_kept: 0,
         streams,
         rules: WriteRules::default(),
-    });
-    (broker, notifier, notifications)
+    };
+    (options, notifier, notifications)
 }
 
 pub(crate) fn request(

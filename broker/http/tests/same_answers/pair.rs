@@ -135,6 +135,7 @@ fn over(store: Arc<dyn Store>, clock: Arc<Standing>) -> Router {
     let (_, notifications) =
         Notifier::new(NotifierOptions::default(), store.clone(), client, clock.clone());
     let broker = Broker::new(BrokerOptions {
+        history: None,
         store,
         contexts,
         notifications,
@@ -178,7 +179,11 @@ fn told(headers: &HeaderMap) -> String {
         .filter(|(name, _)| !OWN_NUMBERS.contains(&name.as_str()))
         .map(|(name, value)| {
             let value = value.to_str().unwrap_or_default();
-            let value = if is_cursor(value) { "a page after a cursor" } else { value };
+            let value = match name.as_str() {
+                "ngsild-entitymap" => "a map",
+                _ if is_cursor(value) => "a page after a cursor",
+                _ => value,
+            };
             format!("{name}: {value}")
         })
         .collect();
