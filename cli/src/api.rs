@@ -2,7 +2,7 @@
 
 use bytes::Bytes;
 use http::{HeaderMap, HeaderValue, Method, StatusCode};
-use musubi_outbound::{Client, Request};
+use musubi_outbound::{Client, Download, Request, Response};
 use serde_json::Value;
 use std::time::Duration;
 use url::Url;
@@ -15,8 +15,19 @@ pub(crate) struct Api {
     tenant: Option<HeaderValue>,
 }
 
+/// Why a request has no answer.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Unanswered {
+    /// It is longer than is held in memory.
+    TooLong,
+    /// For another reason, as a sentence.
+    Because(String),
+}
+
 /// The longest answer, in bytes.
 const MAX_ANSWER: usize = 64 << 20;
+/// The longest description of a problem, in bytes.
+const MAX_PROBLEM: usize = 64 << 10;
 const TIMEOUT: Duration = Duration::from_secs(30);
 /// For what the broker itself is known to take long over.
 const LONG_TIMEOUT: Duration = Duration::from_mins(10);
@@ -80,6 +91,59 @@ impl Api {
         self.send((method, path), body, headers, TIMEOUT).await
     }
 
+    /// Sends a request without a body, and gives the answer to be read piece by piece, if the broker
+    /// is willing.
+    ///
+    /// # Errors
+    ///
+    /// As for [`call`](Self::call).
+    pub(crate) async fn download(&self, path: &str) -> Result<Download, String> {
+        let url = self.base.join(path).map_err(|error| error.to_string())?;
+        let request = Request {
+            method: Method::GET,
+            url,
+            headers: HeaderMap::new(),
+            body: Bytes::new(),
+            timeout: TIMEOUT,
+            max_body: MAX_ANSWER,
+        };
+        let answer = self.client.download(request).await.map_err(|error| error.to_string())?;
+        if answer.status.is_success() {
+            return Ok(answer);
+        }
+        Err(refusal(answer).await)
+    }
+
+    /// Sends a request, whose body is JSON, and gives the whole answer, whatever its status is.
+    ///
+    /// # Errors
+    ///
+    /// Why there was no answer.
+    pub(crate) async fn exchange(
+        &self,
+        method: Method,
+        path: &str,
+        body: Vec<u8>,
+    ) -> Result<Response, Unanswered> {
+        let url = self.base.join(path).map_err(|error| Unanswered::Because(error.to_string()))?;
+        let mut headers = HeaderMap::new();
+        if let Some(tenant) = &self.tenant {
+            headers.insert("NGSILD-Tenant", tenant.clone());
+        }
+        if !body.is_empty() {
+            let json = HeaderValue::from_static("application/json");
+            headers.insert(http::header::CONTENT_TYPE, json);
+        }
+        let (body, timeout) = (Bytes::from(body), LONG_TIMEOUT);
+        let request = Request { method, url, headers, body, timeout, max_body: MAX_ANSWER };
+        self.client.send(request).await.map_err(|error| match error {
+            musubi_outbound::Error::TooLarge { .. } => Unanswered::TooLong,
+            musubi_outbound::Error::Forbidden(_)
+            | musubi_outbound::Error::Unreachable { .. }
+            | musubi_outbound::Error::TimedOut { .. } => Unanswered::Because(error.to_string()),
+        })
+    }
+
     async fn send(
         &self,
         (method, path): (Method, &str),
@@ -106,7 +170,20 @@ impl Api {
     }
 }
 
-fn said(status: StatusCode, problem: &Value) -> String {
+/// What the broker says is wrong; as much of it as a sentence can have.
+async fn refusal(mut answer: Download) -> String {
+    let mut body = Vec::new();
+    while let Ok(Some(piece)) = answer.piece().await {
+        if body.len() + piece.len() > MAX_PROBLEM {
+            break;
+        }
+        body.extend_from_slice(&piece);
+    }
+    said(answer.status, &serde_json::from_slice(&body).unwrap_or_default())
+}
+
+/// What the broker said is wrong, as a sentence.
+pub(crate) fn said(status: StatusCode, problem: &Value) -> String {
     let text = |name: &str| problem.get(name).and_then(Value::as_str);
     match text("detail").or_else(|| text("title")) {
         Some(detail) => format!("{detail} ({status})"),

@@ -4,9 +4,13 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
 
+mod copies;
 mod dead_letters;
+mod history;
 
+pub(crate) use copies::{Backup, Restore, Verify};
 pub(crate) use dead_letters::{DeadLetters, Meant, Which};
+pub(crate) use history::{Export, ExportHistory, FileFormat, Import, ImportHistory};
 
 /// A city's data-linkage platform: an NGSI-LD context broker with the adapters that feed it.
 #[derive(Debug, Parser)]
@@ -40,6 +44,18 @@ pub(crate) enum Command {
     /// What could not be delivered or mapped.
     #[command(subcommand)]
     DeadLetters(DeadLetters),
+    /// Copies everything that a broker holds into one file, while it serves.
+    Backup(Backup),
+    /// Makes a data folder of a backup.
+    Restore(Restore),
+    /// Reads a backup, or the data folder of a broker that does not run, and says whether it is whole.
+    Verify(Verify),
+    /// Writes what is kept into files.
+    #[command(subcommand)]
+    Export(Export),
+    /// Brings back what stands in files.
+    #[command(subcommand)]
+    Import(Import),
     /// The data models that come with the program, and whether entities in files follow them.
     #[command(subcommand)]
     Schemas(SchemasCommand),
@@ -231,7 +247,12 @@ pub(crate) struct Subscriptions {
 #[derive(Clone, Debug, Args)]
 pub(crate) struct Target {
     /// The broker.
-    #[arg(long, value_name = "URL", default_value = "http://127.0.0.1:1026")]
+    #[arg(
+        long,
+        visible_alias = "url",
+        value_name = "URL",
+        default_value = "http://127.0.0.1:1026"
+    )]
     pub(crate) broker: String,
     /// The tenant; the default one if none is named.
     #[arg(long, value_name = "NAME")]

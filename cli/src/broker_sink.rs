@@ -193,6 +193,10 @@ fn rejection(error: &Error) -> Result<Rejection, SinkError> {
         | Error::NonexistentTenant(_)
         | Error::Forbidden(_)
         | Error::NotSupported(_)
+        | Error::NoHistory
+        | Error::Aggregation(_)
+        | Error::TooManyResults(_)
+        | Error::TooComplex(_)
         | Error::NotReplayed(_) => Ok(Rejection { reason: error.to_string() }),
     }
 }

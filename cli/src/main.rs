@@ -4,12 +4,17 @@ mod adapter_command;
 mod adapters;
 mod api;
 mod args;
+mod backup;
+mod backups;
 mod broker_sink;
 mod dead_letters;
 mod demo;
+mod history;
 mod nothing_sink;
 mod page;
+mod parts;
 mod replay;
+mod restore;
 mod schemas;
 mod serve;
 mod server;
@@ -18,13 +23,14 @@ mod settings;
 mod subscriptions;
 mod table;
 mod telemetry;
+mod verify;
 
 use std::process::ExitCode;
 
 use clap::Parser as _;
 use tokio_util::sync::CancellationToken;
 
-use crate::args::{Cli, Command};
+use crate::args::{Cli, Command, Export, Import};
 
 /// Memory is freed by other threads than took it here, where the system's allocator is slow.
 #[global_allocator]
@@ -62,6 +68,11 @@ async fn run(command: Command) -> Result<(), String> {
         Command::Adapter(command) => adapter_command::run(command, out, shutdown).await,
         Command::Subscriptions(command) => subscriptions::run(command, out).await,
         Command::DeadLetters(command) => dead_letters::run(command, out).await,
+        Command::Backup(command) => backup::run(command, out).await,
+        Command::Restore(command) => restore::run(command, out).await,
+        Command::Verify(command) => verify::run(command, out).await,
+        Command::Export(Export::History(command)) => history::export(command, out, shutdown).await,
+        Command::Import(Import::History(command)) => history::import(command, out, shutdown).await,
         Command::Schemas(command) => schemas::run(&command, out),
     }
 }

@@ -5,33 +5,32 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use musubi_adapter_kit::{Adapter, AdapterMetrics, MappingFile, Services, Source};
-use musubi_broker::{Broker, BrokerOptions, StreamOptions, Sweeper, SweeperOptions, WriteRules};
-use musubi_context::{Contexts, ContextsOptions};
+use musubi_adapter_kit::{Adapter, MappingFile, Services, Source};
+use musubi_broker::Broker;
+use musubi_history::Archive;
 use musubi_http::{Hosts, HttpOptions, Limits, ServeOptions};
-use musubi_model::{Clock, SystemClock};
-use musubi_notify::{Notifications, Notifier, Replayer};
-use musubi_outbound::{Authorities, Client, ClientOptions};
-use musubi_schemas::{CONTEXT, CONTEXT_NAME, CONTEXT_PATH};
-use musubi_store::Store;
-use musubi_store_embedded::{Durability as StoreDurability, EmbeddedOptions, EmbeddedStore};
+use musubi_model::SystemClock;
+use musubi_notify::{Notifications, Notifier};
+use musubi_schemas::{CONTEXT, CONTEXT_NAME};
+use musubi_store_embedded::EmbeddedStore;
 use prometheus_client::registry::Registry as MetricsRegistry;
 use tokio::net::TcpListener;
 use tokio::sync::watch;
 
 use crate::adapters::{Registry, adapter};
-use crate::broker_sink::BrokerSink;
+use crate::backups::LiveBackups;
 use crate::page::{Line, Page};
-use crate::replay::Replays;
-use crate::services::services;
-use crate::settings::{Durability, Settings};
+use crate::settings::Settings;
 
+mod core;
 mod mqtt;
+mod open;
 mod part;
 mod upkeep;
 
+use self::core::Core;
+use self::open::{open_history, open_store, raise_file_limit};
 use self::part::{Alarm, Part};
-use self::upkeep::Letters;
 
 /// How long requests on their way may take once the server is to end.
 const DRAIN: Duration = Duration::from_secs(10);
@@ -56,6 +55,7 @@ pub(crate) struct Server {
     adapters: Part,
     listeners: Part,
     notifying: Part,
+    recording: Part,
     alarm: Alarm,
 }
 
@@ -89,7 +89,15 @@ impl Server {
         let mut metrics = MetricsRegistry::with_prefix("musubi");
         store.metrics().register(&mut metrics);
         settings.notify.ids = musubi_broker::notification_key(&*store, &SystemClock).await;
-        let (core, notifier) = Core::assemble(&settings, &store, &public, &mut metrics)?;
+        let archive = open_history(&settings, &store).await?;
+        if let Some(archive) = &archive {
+            archive.metrics().register(&mut metrics);
+        }
+        let kept = archive.clone();
+        let (core, notifier) = Core::assemble(&settings, (&store, kept), &public, &mut metrics)?;
+        let data = settings.data_dir.clone();
+        let backups = LiveBackups::new(store.clone(), archive.clone(), data, core.clock.clone());
+        core.broker.backs_up_by(Arc::new(backups));
         core.broker.load_tenants().await.map_err(|error| error.to_string())?;
         core.broker.load_schemas().await.map_err(|error| error.to_string())?;
         let services = core.services(&mut metrics)?;
@@ -98,12 +106,8 @@ impl Server {
         core.replays.know(registry.clone());
 
         let alarm = Alarm::default();
-        let mut notifying = Part::default();
-        notifying.start_vital("the notifier", &alarm, |stop| async move {
-            if let Err(error) = notifier.run(stop.cancelled_owned()).await {
-                tracing::error!(error = %error, "the notifier gave up");
-            }
-        });
+        let notifying = notify(notifier, &alarm);
+        let recording = record(archive, &alarm);
         loaded(&core.notifications, &alarm).await?;
         let mut adapters = Part::default();
         registry.run(&mut adapters.tasks, &adapters.stop);
@@ -117,7 +121,7 @@ impl Server {
             address
         });
         let options = HttpOptions {
-            limits: Limits { body: settings.body_limit, ..Limits::default() },
+            limits: limits(&settings),
             hosts: hosts(address, &public),
             origins: settings.cors_origins.clone(),
             metrics,
@@ -126,14 +130,7 @@ impl Server {
             adapters: Some(Arc::new(registry.clone())),
             contexts: vec![(CONTEXT_NAME.to_owned(), CONTEXT.to_owned())],
         };
-        let router = musubi_http::router(core.broker.clone(), options);
-        listeners.start_vital("the HTTP server", &alarm, |stop| async move {
-            let options = ServeOptions { drain: DRAIN, ..ServeOptions::default() };
-            let served = musubi_http::serve(listener, router, options, stop.cancelled_owned());
-            if let Err(error) = served.await {
-                tracing::error!(error = %error, "the HTTP server ended");
-            }
-        });
+        serve(listener, (&core.broker, options), &mut listeners, &alarm);
         let Core { broker, notifications, .. } = core;
         Ok(Self {
             http: address,
@@ -145,6 +142,7 @@ impl Server {
             adapters,
             listeners,
             notifying,
+            recording,
             alarm,
         })
     }
@@ -166,94 +164,56 @@ impl Server {
     }
 
     /// Ends in the order in which nothing is lost: no new work, then what is on its way, then the
-    /// notifier's results, then the store.
+    /// notifier's results, then what writes files of the history, then the store.
     pub(crate) async fn stop(self) {
         self.adapters.stop.cancel();
         self.listeners.end(LAST).await;
         self.adapters.end(LAST).await;
         self.notifying.end(LAST).await;
+        self.recording.end(LAST).await;
         if let Err(error) = self.store.close().await {
             tracing::error!(error = %error, "the store did not close cleanly; the next start repairs it");
         }
     }
 }
 
-/// The broker and what it is made of.
-struct Core {
-    clock: Arc<dyn Clock>,
-    broker: Broker,
-    notifications: Notifications,
-    replays: Arc<Replays>,
-}
-
-/// The client for addresses that users of the API name.
-fn client(settings: &Settings) -> Result<Client, String> {
-    let authorities = match &settings.ca_file {
-        None => Authorities::default(),
-        Some(path) => {
-            let unusable = |error: &dyn std::fmt::Display| {
-                format!("outbound.ca_file {}: {error}", path.display())
-            };
-            let text = std::fs::read(path).map_err(|error| unusable(&error))?;
-            Authorities::from_pem(&text).map_err(|error| unusable(&error))?
+/// Begins to notify.
+fn notify(notifier: Notifier, alarm: &Alarm) -> Part {
+    let mut notifying = Part::default();
+    notifying.start_vital("the notifier", alarm, |stop| async move {
+        if let Err(error) = notifier.run(stop.cancelled_owned()).await {
+            tracing::error!(error = %error, "the notifier gave up");
         }
-    };
-    let guard = Some(settings.guard.clone());
-    Ok(Client::new(ClientOptions { guard, authorities, ..ClientOptions::default() }))
+    });
+    notifying
 }
 
-impl Core {
-    fn assemble(
-        settings: &Settings,
-        store: &Arc<EmbeddedStore>,
-        public: &str,
-        metrics: &mut MetricsRegistry,
-    ) -> Result<(Self, Notifier), String> {
-        let clock: Arc<dyn Clock> = Arc::new(SystemClock);
-        let client = client(settings)?;
-        let contexts = contexts(settings, &client, public)?;
-        let store: Arc<dyn Store> = store.clone();
-        let options = settings.notify.clone();
-        let replayer = Replayer::new(&options, store.clone(), client.clone(), clock.clone());
-        let (notifier, notifications) =
-            Notifier::new(options, store.clone(), client, clock.clone());
-        notifications.register(metrics);
-        let replays = Arc::new(Replays::new(replayer));
-        let broker = Broker::new(BrokerOptions {
-            store,
-            contexts,
-            notifications: notifications.clone(),
-            clock: clock.clone(),
-            replay: Some(replays.clone()),
-            attempts: BrokerOptions::ATTEMPTS,
-            log_kept: settings.log_keep,
-            streams: StreamOptions::default(),
-            rules: WriteRules {
-                entity_limit: settings.entity_limit,
-                newer_only: settings.newer_only.clone(),
-            },
-        });
-        Ok((Self { clock, broker, notifications, replays }, notifier))
+/// Begins to write files of the history, if there is one.
+fn record(archive: Option<Archive>, alarm: &Alarm) -> Part {
+    let mut recording = Part::default();
+    if let Some(archive) = archive {
+        recording.start_vital("the history", alarm, |stop| archive.run(stop));
     }
+    recording
+}
 
-    /// What removes what has expired.
-    fn sweeper(&self, settings: &Settings) -> Sweeper {
-        let options =
-            SweeperOptions { interval: settings.sweep_interval, ..SweeperOptions::default() };
-        Sweeper::new(self.broker.clone(), options)
-    }
+/// Begins to answer over HTTP.
+fn serve(listener: TcpListener, http: (&Broker, HttpOptions), part: &mut Part, alarm: &Alarm) {
+    let router = musubi_http::router(http.0.clone(), http.1);
+    part.start_vital("the HTTP server", alarm, |stop| async move {
+        let options = ServeOptions { drain: DRAIN, ..ServeOptions::default() };
+        let served = musubi_http::serve(listener, router, options, stop.cancelled_owned());
+        if let Err(error) = served.await {
+            tracing::error!(error = %error, "the HTTP server ended");
+        }
+    });
+}
 
-    /// What throws away old dead letters.
-    fn letters(&self, settings: &Settings) -> Letters {
-        let (broker, clock) = (self.broker.clone(), self.clock.clone());
-        Letters { broker, clock, kept: settings.dead_letters }
-    }
-
-    /// What adapters get that run in this process.
-    fn services(&self, metrics: &mut MetricsRegistry) -> Result<Services, String> {
-        let counted = AdapterMetrics::default();
-        counted.register(metrics);
-        services(Arc::new(BrokerSink::new(self.broker.clone())), self.clock.clone(), counted)
+fn limits(settings: &Settings) -> Limits {
+    Limits {
+        body: settings.body_limit,
+        history_instances: settings.history.instances,
+        ..Limits::default()
     }
 }
 
@@ -272,25 +232,8 @@ pub(crate) async fn bind(flag: &str, address: SocketAddr) -> Result<TcpListener,
     })
 }
 
-async fn open_store(settings: &Settings) -> Result<Arc<EmbeddedStore>, String> {
-    let options = EmbeddedOptions {
-        durability: match settings.durability {
-            Durability::Sync => StoreDurability::Sync,
-            Durability::Interval => StoreDurability::Interval(settings.durability_interval),
-        },
-        min_free_disk: settings.min_free_disk,
-        ..EmbeddedOptions::new(&settings.data_dir)
-    };
-    let shown = settings.data_dir.display().to_string();
-    tokio::task::spawn_blocking(move || EmbeddedStore::open(options))
-        .await
-        .map_err(|error| error.to_string())?
-        .map(Arc::new)
-        .map_err(|error| format!("--data-dir {shown}: {}", chain(&error)))
-}
-
 /// An error and what is behind it, in one sentence.
-fn chain(error: &dyn std::error::Error) -> String {
+pub(crate) fn chain(error: &dyn std::error::Error) -> String {
     let mut text = error.to_string();
     let mut source = error.source();
     while let Some(error) = source {
@@ -299,20 +242,6 @@ fn chain(error: &dyn std::error::Error) -> String {
         source = error.source();
     }
     text
-}
-
-fn contexts(settings: &Settings, client: &Client, public: &str) -> Result<Contexts, String> {
-    let own = format!("{public}{CONTEXT_PATH}");
-    Contexts::new(ContextsOptions {
-        client: Some(client.clone()),
-        pinned: settings.contexts.pinned.clone(),
-        built_in: vec![(own, CONTEXT.to_owned())],
-        public_url: public.to_owned(),
-        hosted: settings.contexts.hosted,
-        memory: settings.contexts.memory,
-        ..ContextsOptions::default()
-    })
-    .map_err(|error| error.to_string())
 }
 
 fn registry(
@@ -413,14 +342,4 @@ fn page(
         page.counts.push(Line { name: "Notifications".to_owned(), value: notified });
         page.html()
     })
-}
-
-/// As many files and connections as the system allows.
-fn raise_file_limit() {
-    use rustix::process::{Resource, getrlimit, setrlimit};
-    let mut limit = getrlimit(Resource::Nofile);
-    limit.current = limit.maximum;
-    if let Err(error) = setrlimit(Resource::Nofile, limit) {
-        tracing::debug!(error = %error, "the limit of open files stays as it is");
-    }
 }

@@ -15,6 +15,7 @@ use musubi_notify::NotifierOptions;
 use musubi_outbound::{Guard, Network, Private};
 
 mod file;
+mod history;
 mod keys;
 mod notify;
 mod values;
@@ -22,6 +23,7 @@ mod values;
 use musubi_adapter_mqtt::User;
 
 pub(crate) use file::File;
+pub(crate) use history::HistorySettings;
 pub(crate) use keys::KEYS;
 use values::{duration, number, parse, size, tenants, unusable};
 
@@ -45,6 +47,7 @@ pub(crate) struct Settings {
     pub(crate) notify: NotifierOptions,
     /// How long dead letters are kept; none means for ever.
     pub(crate) dead_letters: Option<Duration>,
+    pub(crate) history: HistorySettings,
     pub(crate) guard: Guard,
     pub(crate) ca_file: Option<PathBuf>,
     pub(crate) contexts: ContextSettings,
@@ -174,6 +177,7 @@ impl Settings {
             mqtt_users: file.mqtt.users,
             notify: notify::options(file.notify)?,
             dead_letters: notify::letters_kept(&file.dead_letters)?,
+            history: history::settings(file.history)?,
             guard: guard(file.outbound.private.as_deref(), file.outbound.allow.as_deref())?,
             ca_file: file.outbound.ca_file.filter(|path| !path.as_os_str().is_empty()),
             contexts: contexts(file.contexts)?,
@@ -221,7 +225,17 @@ impl Settings {
             "\n# Who may publish to the MQTT listener: an argon2 hash, and topics in which %u is the name.\n\
              # [mqtt.users.gateway-1]\n\
              # password = \"$argon2id$v=19$m=19456,t=2,p=1$...\"\n\
-             # topics = [\"/json/+/%u/#\"]\n",
+             # topics = [\"/json/+/%u/#\"]\n\
+             \n# How long what is kept of the past, where it is not as [history] says: the first table that fits\n\
+             # holds. Each of tenant, type and attribute may be left out and then is any; names are those\n\
+             # of the core context, or IRIs. Of the scopes all are kept unless a table names scope.\n\
+             # [[history.retention]]\n\
+             # tenant = \"default\"\n\
+             # type = \"TrafficFlowObserved\"\n\
+             # attribute = \"intensity\"\n\
+             # keep = \"90d\"\n\
+             # hourly = \"2y\"\n\
+             # daily = \"forever\"\n",
         );
         out
     }
@@ -315,6 +329,53 @@ mod tests {
         assert_eq!(settings.notify, usual, "the defaults are the notifier's own");
         let forever = gather("dead_letters.keep = \"forever\"", &[], &[]).unwrap();
         assert_eq!(forever.dead_letters, None);
+    }
+
+    #[test]
+    fn what_is_kept_of_the_past_is_the_first_table_that_fits_and_then_the_rest() {
+        use musubi_history::{Kept, RetentionRule};
+        let text = "[history]\nkeep = \"1y\"\n[[history.retention]]\ntenant = \"default\"\n\
+                    type = \"Room\"\nattribute = \"urn:p:a\"\nkeep = \"90d\"\nhourly = \"2y\"\n\
+                    daily = \"forever\"\n[[history.retention]]\nattribute = \"co2\"\n";
+        let found = gather(text, &[("MUSUBI_HISTORY_DAILY", "forever")], &[]).unwrap();
+        let days = |days: u64| Duration::from_hours(days * 24);
+        let vocabulary = "https://uri.etsi.org/ngsi-ld/default-context";
+        let named = RetentionRule {
+            tenant: Some(musubi_model::Tenant::default()),
+            entity_type: Some(format!("{vocabulary}/Room").parse().unwrap()),
+            attribute: Some("urn:p:a".parse().unwrap()),
+            keep: Some(days(90)),
+            hourly: Some(Kept::For(humantime::parse_duration("2y").unwrap())),
+            daily: Some(Kept::Forever),
+        };
+        let ever = RetentionRule {
+            attribute: Some(format!("{vocabulary}/co2").parse().unwrap()),
+            ..RetentionRule::default()
+        };
+        let rest = RetentionRule {
+            keep: Some(humantime::parse_duration("1y").unwrap()),
+            daily: Some(Kept::Forever),
+            ..RetentionRule::default()
+        };
+        assert_eq!(found.history.retention, [named, ever, rest]);
+        let usual = gather("", &[], &[]).unwrap();
+        assert_eq!(usual.history.retention, [RetentionRule::default()]);
+    }
+
+    #[test]
+    fn what_would_keep_nothing_of_the_past_is_refused() {
+        let cases = [
+            ("[history]\nkeep = \"0s\"", "or forever"),
+            ("[history]\nkeep = \"soon\"", "history.keep"),
+            ("[history]\nhourly = \"2y\"", "a keep beside it"),
+            ("[history]\nkeep = \"90d\"\nhourly = \"90d\"", "longer than that of keep"),
+            ("[[history.retention]]\nattribute = \"\"", "history.retention.attribute"),
+            ("[[history.retention]]\nweekly = \"1y\"", "weekly"),
+        ];
+        for (text, part) in cases {
+            let error = gather(text, &[], &[]).unwrap_err();
+            assert!(error.contains(part), "{text}: {error}");
+        }
     }
 
     #[test]

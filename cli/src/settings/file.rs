@@ -31,6 +31,8 @@ pub(crate) struct File {
     #[serde(default)]
     pub(super) dead_letters: DeadLetters,
     #[serde(default)]
+    pub(super) history: History,
+    #[serde(default)]
     pub(super) outbound: Outbound,
     #[serde(default)]
     pub(super) contexts: Contexts,
@@ -68,6 +70,32 @@ pub(super) struct DeadLetters {
 
 #[derive(Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields)]
+pub(super) struct History {
+    pub(super) enabled: Option<Flag>,
+    pub(super) instances: Option<Number>,
+    pub(super) memory: Option<Number>,
+    pub(super) keep: Option<String>,
+    pub(super) hourly: Option<String>,
+    pub(super) daily: Option<String>,
+    #[serde(default)]
+    pub(super) retention: Vec<Retention>,
+}
+
+/// What is kept of some attributes; the first table that fits one holds.
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Retention {
+    pub(super) tenant: Option<String>,
+    #[serde(rename = "type")]
+    pub(super) entity_type: Option<String>,
+    pub(super) attribute: Option<String>,
+    pub(super) keep: Option<String>,
+    pub(super) hourly: Option<String>,
+    pub(super) daily: Option<String>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub(super) struct Outbound {
     pub(super) private: Option<String>,
     pub(super) allow: Option<Vec<String>>,
@@ -101,6 +129,14 @@ pub(super) struct Log {
 #[serde(untagged)]
 pub(super) enum Number {
     Whole(u64),
+    Text(String),
+}
+
+/// Yes or no, as the file writes it or as a variable does.
+#[derive(Debug, Deserialize)]
+#[serde(untagged)]
+pub(super) enum Flag {
+    Plain(bool),
     Text(String),
 }
 

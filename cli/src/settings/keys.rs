@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use super::file::{File, Number};
+use super::file::{File, Flag, Number};
 use super::values::split;
 
 /// Something that can be set.
@@ -17,8 +17,9 @@ pub(crate) struct Key {
     pub(super) set: fn(&mut File, &str),
 }
 
-/// Everything that can be set, but the table `[mqtt.users]`, which only the file has.
-pub(crate) const KEYS: [Key; 31] = [
+/// Everything that can be set, but the tables `[mqtt.users]` and `[[history.retention]]`, which only
+/// the file has.
+pub(crate) const KEYS: [Key; 37] = [
     Key {
         name: "listen",
         default: "\"127.0.0.1:1026\"",
@@ -144,6 +145,42 @@ pub(crate) const KEYS: [Key; 31] = [
         default: "\"30d\"",
         meaning: "how long dead letters are kept, or forever",
         set: |file, text| file.dead_letters.keep = Some(text.to_owned()),
+    },
+    Key {
+        name: "history.enabled",
+        default: "true",
+        meaning: "whether what entities were is recorded, and can be asked for under /ngsi-ld/v1/temporal",
+        set: |file, text| file.history.enabled = Some(Flag::Text(text.to_owned())),
+    },
+    Key {
+        name: "history.instances",
+        default: "10000",
+        meaning: "the most attribute instances in an answer; one that would have more is cut in time and says so (206)",
+        set: |file, text| file.history.instances = Some(Number::Text(text.to_owned())),
+    },
+    Key {
+        name: "history.memory",
+        default: "33554432",
+        meaning: "bytes; about how much is recorded in memory before it becomes a file",
+        set: |file, text| file.history.memory = Some(Number::Text(text.to_owned())),
+    },
+    Key {
+        name: "history.keep",
+        default: "\"forever\"",
+        meaning: "how long attribute instances are kept that no [[history.retention]] is about, or forever",
+        set: |file, text| file.history.keep = Some(text.to_owned()),
+    },
+    Key {
+        name: "history.hourly",
+        default: "\"none\"",
+        meaning: "how long what those of each hour amount to is kept beyond that, for aggregates; none or forever",
+        set: |file, text| file.history.hourly = Some(text.to_owned()),
+    },
+    Key {
+        name: "history.daily",
+        default: "\"none\"",
+        meaning: "the same of each day, in UTC",
+        set: |file, text| file.history.daily = Some(text.to_owned()),
     },
     Key {
         name: "outbound.private",

@@ -6,7 +6,7 @@ use musubi_broker::TenantSet;
 use musubi_model::Tenant;
 
 use super::InvalidSettings;
-use super::file::Number;
+use super::file::{Flag, Number};
 
 pub(super) fn split(text: &str) -> impl Iterator<Item = &str> {
     text.split(',').map(str::trim).filter(|part| !part.is_empty())
@@ -49,6 +49,14 @@ pub(super) fn number(
         None => Ok(default),
         Some(Number::Whole(number)) => Ok(number),
         Some(Number::Text(text)) => parse(key, &text),
+    }
+}
+
+pub(super) fn flag(key: &str, given: Option<Flag>, default: bool) -> Result<bool, InvalidSettings> {
+    match given {
+        None => Ok(default),
+        Some(Flag::Plain(flag)) => Ok(flag),
+        Some(Flag::Text(text)) => text.parse().map_err(|_| unusable(key, &text, "true or false")),
     }
 }
 
