@@ -11,6 +11,7 @@ mod disk;
 mod entities;
 mod feed;
 mod generator;
+mod history;
 mod matching;
 mod mqtt;
 mod post;
@@ -40,7 +41,7 @@ type Failure = Box<dyn std::error::Error + Send + Sync>;
 struct Arguments {
     /// What to measure; everything if nothing is named.
     rows: Vec<Row>,
-    /// Length of the MQTT row. Fewer than 60 also shorten the wait of the demo, fewer than 5 the
+    /// Length of the MQTT row. Fewer than 300 also shorten the history in proportion, fewer than 60 also shorten the wait of the demo, fewer than 5 the
     /// rounds of the others.
     #[arg(long, value_name = "N", default_value_t = 300)]
     seconds: u32,
@@ -76,12 +77,14 @@ enum Row {
     Feed,
     /// The demo: how soon it serves, how much memory it takes.
     Demo,
+    /// What entities were: questions, disk, writing with it and without, a backup.
+    History,
     /// Server-Sent Events: memory per client, and whether each is told everything.
     Streams,
 }
 
 impl Row {
-    const ALL: [Self; 9] = [
+    const ALL: [Self; 10] = [
         Self::Match,
         Self::Delivery,
         Self::Trouble,
@@ -91,6 +94,7 @@ impl Row {
         Self::Feed,
         Self::Demo,
         Self::Streams,
+        Self::History,
     ];
 }
 
@@ -203,6 +207,7 @@ fn measure(arguments: &Arguments) -> Result<(), Failure> {
                 Row::Feed => feed::measure(&plan).await,
                 Row::Demo => demo::measure(&plan).await,
                 Row::Streams => streams::measure(&plan).await,
+                Row::History => history::measure(&plan).await,
             }
         });
         match measured {

@@ -15,13 +15,14 @@ fn serve_in(folder: &Path, arguments: &[&str]) -> Finished {
 fn keys(printed: &str) -> Vec<String> {
     let mut table = String::new();
     let mut keys = Vec::new();
+    // What follows the keys are examples of tables, and not defaults.
+    let (printed, _examples) = printed.split_once("# Who may publish").unwrap_or((printed, ""));
     for line in printed.lines() {
         if let Some(name) = line.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')) {
             table = format!("{name}.");
         } else if let Some((name, _)) = line.trim_start_matches("# ").split_once(" = ") {
             let is_word = name.chars().all(|c| c.is_ascii_lowercase() || c == '_');
-            // The users are an example, and not a default.
-            if is_word && !matches!(name, "password" | "topics") {
+            if is_word {
                 keys.push(format!("{table}{name}"));
             }
         }

@@ -7,16 +7,18 @@ use std::process::Command;
 use serde_json::Value;
 
 /// Each crate, its level, and the crates of ours that it may know.
-const LAYERS: [(&str, u8, &[&str]); 16] = [
+const LAYERS: [(&str, u8, &[&str]); 18] = [
     ("musubi-model", 0, &[]),
     ("musubi-outbound", 0, &[]),
     ("musubi-context", 1, &["model", "outbound"]),
     ("musubi-query", 1, &["model"]),
+    ("musubi-export", 1, &["model"]),
     ("musubi-schemas", 1, &["model"]),
     ("musubi-view", 2, &["model", "context"]),
     ("musubi-store", 2, &["model", "query"]),
     ("musubi-adapter-kit", 2, &["model", "outbound", "context"]),
     ("musubi-store-embedded", 3, &["model", "query", "store"]),
+    ("musubi-history", 3, &["model", "query", "store"]),
     ("musubi-notify", 3, &["model", "outbound", "context", "query", "store", "view"]),
     ("musubi-adapter-gbfs", 3, &["model", "outbound", "adapter-kit"]),
     ("musubi-adapter-mqtt", 3, &["model", "context", "adapter-kit"]),

@@ -1,6 +1,7 @@
 //! Replaying tables of open shelters gives, at each moment, exactly what the table of that moment
 //! says; each shelter opens once and closes at most once, and every change is notified. So it is
-//! when the replay is killed in the middle and run again.
+//! when the replay is killed in the middle and run again. Afterwards the history tells of each of
+//! those moments what its table said.
 //!
 //! The tables are those that Nanao published after the earthquake of January 2024, in the folder
 //! that `MUSUBI_DATA` names, and synthetic ones, which always run.
@@ -306,6 +307,52 @@ async fn moment_by_moment(tables: &[Table]) {
     receiver.stop();
 }
 
+/// Which shelters were open at a moment, with how many people, as the history has it.
+async fn recorded(http: &Http, at: &str) -> BTreeMap<String, u64> {
+    let moment: jiff::Timestamp = at.parse().expect("a moment");
+    // What was observed at the moment itself counts, and `before` is exclusive.
+    let before = moment + jiff::SignedDuration::from_secs(1);
+    let path = format!(
+        "/ngsi-ld/v1/temporal/entities?type=EvacuationShelter&attrs={STATUS},occupancy\
+         &timerel=before&timeAt={before}&lastN=1&format=temporalValues&limit=1000&count=true"
+    );
+    let answer = http.get(&path).await;
+    assert_eq!(answer.status, 200, "{}", answer.text);
+    let list = answer.json();
+    let list = list.as_array().expect("a list");
+    assert_eq!(answer.header("NGSILD-Results-Count"), list.len().to_string());
+    let newest = |entity: &Value, name: &str| entity[name]["values"][0][0].clone();
+    let open = list.iter().filter(|entity| {
+        let status = newest(entity, STATUS);
+        matches!(status.as_str(), Some("open" | "full"))
+    });
+    open.map(|entity| {
+        let people = newest(entity, "occupancy").as_u64().expect("a head count");
+        (shelter_number(entity), people)
+    })
+    .collect()
+}
+
+/// The tables are replayed at once, and the broker is started again; then the history is asked for
+/// each of their moments, and for the minute before each.
+async fn remembered(tables: &[Table]) {
+    let replay = Replay::with(tables);
+    let server = Musubi::serve(&replay.data(), &["--durability", "interval"]);
+    replay.run(&server.url());
+    server.kill();
+    let server = Musubi::serve(&replay.data(), &[]);
+    let http = Http::new(server.url()).own_context();
+    let mut earlier: Option<&Table> = None;
+    for table in tables {
+        assert_eq!(recorded(&http, &table.at).await, table.people, "at {}", table.at);
+        let moment: jiff::Timestamp = table.at.parse().expect("a moment");
+        let before = (moment - jiff::SignedDuration::from_mins(1)).to_string();
+        let people = earlier.map(|table| table.people.clone()).unwrap_or_default();
+        assert_eq!(recorded(&http, &before).await, people, "before {}", table.at);
+        earlier = Some(table);
+    }
+}
+
 /// The adapter in a process of its own is killed amid its work, and run again.
 async fn adapter_killed(tables: &[Table]) {
     let replay = Replay::with(tables);
@@ -363,6 +410,18 @@ async fn a_replay_of_synthetic_tables_survives_the_death_of_the_adapter() {
 #[tokio::test]
 async fn a_replay_of_synthetic_tables_survives_the_death_of_the_broker() {
     broker_killed(&synthetic()).await;
+}
+
+#[tokio::test]
+async fn the_history_tells_what_synthetic_tables_said_at_each_moment() {
+    remembered(&synthetic()).await;
+}
+
+#[tokio::test]
+async fn the_history_tells_what_the_tables_of_nanao_said_at_each_moment() {
+    if let Some(tables) = real() {
+        remembered(&tables).await;
+    }
 }
 
 #[tokio::test]

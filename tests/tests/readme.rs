@@ -91,7 +91,7 @@ trap 'printf "\n{FAILED} %s\n" $?' EXIT
 export MUSUBI_LISTEN=127.0.0.1:{http}
 musubi() {{
     case "$1 $2" in
-        "dead-letters "*|"subscriptions "*|"adapter run"|"adapter devices") '{program}' "$@" --broker http://127.0.0.1:{http} ;;
+        "dead-letters "*|"subscriptions "*|"export "*|"import "*|"backup "*|"adapter run"|"adapter devices") '{program}' "$@" --broker http://127.0.0.1:{http} ;;
         *) '{program}' "$@" ;;
     esac
 }}

@@ -48,7 +48,7 @@ pub(crate) async fn due(folder: &Path) -> BTreeMap<String, Account> {
                         None => account.end(),
                     }
                 }
-                Subject::Record(_) => {}
+                Subject::Record(_) | Subject::Evolution(_) => {}
                 Subject::Entity(entity) => {
                     for account in accounts.values_mut() {
                         account.take(entity, change.time);
