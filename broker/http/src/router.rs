@@ -140,7 +140,7 @@ impl Table {
         )
         .at(
             "/ngsi-ld/v1/temporal/entities/{id}/attrs//{instance}",
-            patch(temporal::create::without_id).delete(temporal::create::without_id),
+            delete(temporal::create::without_id),
         )
         .at("/ngsi-ld/v1/temporal/entityOperations/query", post(temporal::query::posted))
     }
