@@ -5,7 +5,7 @@
 //! immutable file, a segment (`segment`), and several segments become one. The manifest says which
 //! segments there are and up to which change of the log they reach. An answer is put together from
 //! all segments and from what is in memory, after the rest of the log has been read: so it is
-//! complete the moment a write was acknowledged, and the write itself costs nothing here.
+//! complete the moment a write was acknowledged, and no write waits for it.
 
 mod chunk;
 mod column;
