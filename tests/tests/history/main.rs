@@ -6,7 +6,7 @@
 //! each kill all that is recorded of its entities is held against what was acknowledged; what was
 //! sent and not acknowledged may be there or not, but not by half and not twice.
 //!
-//! `MUSUBI_KILL_ROUNDS` says how often the process is killed; 4 by default. `MUSUBI_HISTORY_INSTANCES`
+//! `MUSUBI_KILL_ROUNDS` says how often the process is killed; 4 by default. `MUSUBI_KILL_INSTANCES`
 //! says how many instances are there before the first kill; 20,000 by default.
 
 mod past;
@@ -73,7 +73,7 @@ async fn nothing_recorded_is_lost_or_doubled_by_kills() {
     let mut random = StdRng::seed_from_u64(number("MUSUBI_SEED", 5));
     let mut town = Town::new();
     let mut server = serve(&data);
-    town.fill(&server, number("MUSUBI_HISTORY_INSTANCES", 20_000)).await;
+    town.fill(&server, number("MUSUBI_KILL_INSTANCES", 20_000)).await;
     for round in 0..number("MUSUBI_KILL_ROUNDS", 4) {
         let enough = random.random_range(200..1000);
         if round % 2 == 0 {

@@ -24,7 +24,8 @@ pub(crate) const INSTANCES: &[&str] = &[
 ];
 
 /// The words by which `options` says how evolutions are to look.
-pub(crate) const OPTIONS: &[&str] = &["temporalValues", "aggregatedValues", "sysAttrs", "count"];
+pub(crate) const OPTIONS: &[&str] =
+    &["normalized", "temporalValues", "aggregatedValues", "sysAttrs", "count"];
 
 /// How evolutions are to look.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -46,13 +47,13 @@ impl Form {
         if let [first, rest @ ..] = named.as_slice()
             && rest.iter().any(|other| other != first)
         {
-            let reason =
-                "options: only one of temporalValues and aggregatedValues can be asked for";
+            let reason = "options: only one of normalized, temporalValues and aggregatedValues \
+                          can be asked for";
             return Err(Error::InvalidRequest(reason.to_owned()));
         }
         if let Some(format) = parameters.get("format") {
             return Self::named(format).ok_or_else(|| {
-                let known = "temporalValues and aggregatedValues";
+                let known = "normalized, temporalValues and aggregatedValues";
                 Error::InvalidRequest(format!(
                     "there is no format {format:?} here; known are {known}"
                 ))
@@ -65,6 +66,7 @@ impl Form {
 
     fn named(word: &str) -> Option<Self> {
         match word {
+            "normalized" => Some(Self::Instances),
             "temporalValues" => Some(Self::Values),
             "aggregatedValues" => Some(Self::Aggregates),
             _ => None,

@@ -89,6 +89,10 @@ async fn values_stand_beside_their_times() {
     let answer =
         shown(&api, "?format=temporalValues&options=aggregatedValues&aggrMethods=sum").await;
     assert_eq!(answer, expected);
+    let usual = shown(&api, "").await;
+    for query in ["?format=normalized", "?options=normalized"] {
+        assert_eq!(shown(&api, query).await, usual, "{query}");
+    }
     for query in [
         "?format=keyValues",
         "?options=keyValues",
