@@ -68,15 +68,27 @@ pub struct NotApplicable {
     pub value: &'static str,
 }
 
+/// 2^-64: so small that a sum of parts stays a number, whatever was added.
+const PART: f64 = 1.0 / 18_446_744_073_709_551_616.0;
+
 /// Numbers on the way to their sums. Everything in it is finite.
 #[derive(Clone, Copy, Debug, Default)]
 struct Numbers {
     count: u64,
     sum: f64,
+    /// The sum of the numbers, each times [`PART`]: for the mean of those whose sum is beyond all numbers.
+    part: f64,
     sumsq: f64,
     min: f64,
     max: f64,
-    /// The mean and the sum of the squared distances from it.
+    /// What comes after the sums, where it is asked for.
+    deviation: Option<Deviation>,
+}
+
+/// The mean of numbers, and the sum of their squared distances from it, kept up number by number:
+/// the difference of two great sums would not be sure. It costs a division for each number.
+#[derive(Clone, Copy, Debug, Default)]
+struct Deviation {
     mean: f64,
     spread: f64,
 }
@@ -94,7 +106,7 @@ impl Accumulator {
         Self {
             methods: methods.to_vec(),
             total: 0,
-            numbers: Numbers::default(),
+            numbers: Numbers::for_methods(methods),
             times: (0, 0),
             least: None,
             greatest: None,
@@ -279,18 +291,24 @@ impl Word {
 }
 
 impl Numbers {
+    fn for_methods(methods: &[AggregationMethod]) -> Self {
+        let deviates = methods.contains(&AggregationMethod::Stddev);
+        Self { deviation: deviates.then(Deviation::default), ..Self::default() }
+    }
+
     fn add(&mut self, number: f64) {
         if self.count == 0 {
             (self.min, self.max) = (number, number);
         }
         self.count += 1;
         self.sum = finite(self.sum + number);
-        self.sumsq = finite(number.mul_add(number, self.sumsq));
+        self.part += number * PART;
+        self.sumsq = finite(self.sumsq + number * number);
         self.min = self.min.min(number);
         self.max = self.max.max(number);
-        let distance = finite(number - self.mean);
-        self.mean = finite(self.mean + distance / to_f64(self.count));
-        self.spread = finite(self.spread + finite(distance * finite(number - self.mean)));
+        if let Some(deviation) = &mut self.deviation {
+            deviation.add(number, self.count);
+        }
     }
 
     fn merge(&mut self, other: &RollUp) {
@@ -298,7 +316,41 @@ impl Numbers {
         if self.count == 0 {
             (self.min, self.max) = (min, max);
         }
-        let (mine, theirs) = (to_f64(self.count), to_f64(other.count));
+        if let Some(deviation) = &mut self.deviation {
+            deviation.merge(other, self.count);
+        }
+        self.count = self.count.saturating_add(other.count);
+        self.sum = finite(self.sum + sum);
+        self.part += sum * PART;
+        self.sumsq = finite(self.sumsq + sumsq);
+        self.min = self.min.min(min);
+        self.max = self.max.max(max);
+    }
+
+    /// From the sum as long as that is true.
+    fn average(&self) -> f64 {
+        let count = to_f64(self.count);
+        if self.sum.abs() < f64::MAX { self.sum / count } else { self.part / count / PART }
+    }
+
+    fn deviation(&self) -> f64 {
+        let spread = self.deviation.map_or(0.0, |deviation| deviation.spread.max(0.0));
+        (spread / to_f64(self.count.max(1))).sqrt()
+    }
+}
+
+impl Deviation {
+    /// Adds a number, which with those before it makes so many.
+    fn add(&mut self, number: f64, count: u64) {
+        let distance = finite(number - self.mean);
+        self.mean = finite(self.mean + distance / to_f64(count));
+        self.spread = finite(self.spread + finite(distance * finite(number - self.mean)));
+    }
+
+    /// Adds what was rolled up to so many numbers.
+    fn merge(&mut self, other: &RollUp, count: u64) {
+        let [sum, sumsq, min, max] = [other.sum, other.sumsq, other.min, other.max].map(finite);
+        let (mine, theirs) = (to_f64(count), to_f64(other.count));
         let mean = sum / theirs;
         // The difference of two great numbers, of which only this is sure.
         let is_one = min.total_cmp(&max).is_eq();
@@ -308,20 +360,6 @@ impl Numbers {
         let between = finite(finite(distance * distance) * (mine * theirs / both));
         self.spread = finite(self.spread + finite(spread + between));
         self.mean = finite(distance.mul_add(theirs / both, self.mean));
-        self.count = self.count.saturating_add(other.count);
-        self.sum = finite(self.sum + sum);
-        self.sumsq = finite(self.sumsq + sumsq);
-        self.min = self.min.min(min);
-        self.max = self.max.max(max);
-    }
-
-    /// From the sum as long as that is true.
-    fn average(&self) -> f64 {
-        if self.sum.abs() < f64::MAX { self.sum / to_f64(self.count) } else { self.mean }
-    }
-
-    fn deviation(&self) -> f64 {
-        (self.spread.max(0.0) / to_f64(self.count.max(1))).sqrt()
     }
 }
 
