@@ -6,6 +6,7 @@ mod deadline;
 mod entity;
 mod gather;
 mod lookup;
+mod operand;
 mod page;
 mod rolled;
 mod running_cut;
