@@ -8,6 +8,7 @@ mod limits;
 mod questions;
 mod reading;
 mod retention;
+mod seeding;
 mod world;
 
 use std::sync::Arc;
