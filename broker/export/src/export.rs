@@ -49,6 +49,14 @@ pub struct Export {
     counts: Counts,
 }
 
+/// A run that is under way.
+struct Reading {
+    stretch: Stretch,
+    /// What is before it is in the parts, the last of which is not whole.
+    position: Position,
+    part: Option<RowWriter>,
+}
+
 /// Before anything that can have been modified.
 fn first_moment() -> Timestamp {
     Timestamp::from_micros(i64::MIN)
@@ -122,41 +130,63 @@ impl Export {
         source: &dyn Source,
         told: &mut (dyn FnMut(Counts) + Send),
     ) -> Result<(), Error> {
-        let Some(Run { from, until, mut position }) = self.journal.run.clone() else {
+        let Some(Run { from, until, position }) = self.journal.run.clone() else {
             return Ok(());
         };
         self.folder.clean(&self.journal)?;
-        let stretch = Stretch { from, until };
-        let mut part: Option<RowWriter> = None;
-        while let Some(ask) = position.ask(stretch) {
+        let mut reading = Reading { stretch: Stretch { from, until }, position, part: None };
+        match self.read(source, &mut reading, told).await {
+            Ok(()) => self.end_run(reading.part, until),
+            // What came before is whole: the next run goes on behind it.
+            Err(error @ Error::Broker(_)) => {
+                self.keep(reading.part, &reading.position)?;
+                Err(error)
+            }
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Asks until there is nothing more. After an error of the broker everything up to the position
+    /// is in the parts, and nothing else.
+    async fn read(
+        &mut self,
+        source: &dyn Source,
+        reading: &mut Reading,
+        told: &mut (dyn FnMut(Counts) + Send),
+    ) -> Result<(), Error> {
+        while let Some(ask) = reading.position.ask(reading.stretch) {
+            let mut position = reading.position.clone();
             let answer = match source.ask(&ask).await {
                 Ok(answer) => answer,
                 Err(NoAnswer::TooLong) => {
                     position.too_long().map_err(Error::Broker)?;
+                    reading.position = position;
                     continue;
                 }
                 Err(NoAnswer::Because(reason)) => return Err(Error::Broker(reason)),
             };
             let entities = answer::told(&answer.body)
                 .map_err(|reason| Error::Broker(format!("the broker's answer: {reason}")))?;
-            let gain = position.answered(stretch, &answer, entities).map_err(Error::Broker)?;
+            let gain =
+                position.answered(reading.stretch, &answer, entities).map_err(Error::Broker)?;
             self.counts.entities += gain.entities;
             self.counts.bytes += u64::try_from(answer.body.len()).unwrap_or_default();
             drop(answer);
             for row in gain.rows {
-                let writer = match &mut part {
+                let writer = match &mut reading.part {
                     Some(writer) => writer,
-                    None => part.insert(self.next_part()?),
+                    None => reading.part.insert(self.next_part()?),
                 };
                 writer.write(row)?;
                 self.counts.instances += 1;
             }
-            if let Some(whole) = part.take_if(|part| part.rows() >= self.rows) {
-                self.keep(whole, &position)?;
+            reading.position = position;
+            if let Some(whole) = reading.part.take_if(|part| part.rows() >= self.rows) {
+                self.keep(Some(whole), &reading.position)?;
             }
             told(self.counts);
         }
-        self.end_run(part, until)
+        Ok(())
     }
 
     fn next_part(&self) -> Result<RowWriter, Error> {
@@ -171,9 +201,11 @@ impl Export {
         Ok(())
     }
 
-    /// Notes that a part is whole and that the run goes on from here.
-    fn keep(&mut self, part: RowWriter, position: &Position) -> Result<(), Error> {
-        self.list(part)?;
+    /// Notes that a part is whole, if there is one, and that the run goes on from here.
+    fn keep(&mut self, part: Option<RowWriter>, position: &Position) -> Result<(), Error> {
+        if let Some(part) = part {
+            self.list(part)?;
+        }
         if let Some(run) = &mut self.journal.run {
             run.position.clone_from(position);
         }

@@ -1,6 +1,7 @@
 //! Chunks: some thousand instances of one series, column by column.
 
 mod encode;
+mod gaps;
 mod stats;
 
 use std::ops::Range;
@@ -11,6 +12,7 @@ use musubi_model::{
 };
 use musubi_query::TemporalProperty;
 
+pub(crate) use self::gaps::cut_at_gaps;
 pub(crate) use self::stats::{ChunkStats, entry_order};
 use crate::column::{Damaged, Input, Integers, MAX_COUNT, Texts, Times, Values};
 use crate::series::Entry;

@@ -7,6 +7,7 @@ mod frozen;
 mod install;
 mod merge;
 mod open;
+mod seed;
 mod shared;
 mod task;
 #[cfg(test)]

@@ -14,10 +14,12 @@ use crate::segment::crc32c;
 pub(crate) const NAME: &str = "MANIFEST";
 const BESIDE: &str = "MANIFEST.new";
 const MAGIC: [u8; 8] = *b"musubihm";
-const FORMAT: u32 = 2;
-/// The format before: it did not say when a gap ended, and had a checksum of another kind, which is not
-/// compared. It is read, and replaced when the next segment is written.
-const OLDER: u32 = 1;
+const FORMAT: u32 = 3;
+/// The formats before are read, and replaced when the next segment is written. This one did not say up
+/// to which gap the state of entities was recorded.
+const UNSEEDED: u32 = 2;
+/// And this one neither when a gap ended; it had a checksum of another kind, which is not compared.
+const OLDEST: u32 = 1;
 
 /// More than a manifest ever takes.
 const MAX_BYTES: u64 = 16 << 20;
@@ -36,6 +38,9 @@ pub(crate) struct Manifest {
     /// A moment before which all missing changes were; none if none is missing, or it is not known.
     #[serde(skip)]
     pub(crate) gap_until: Option<Timestamp>,
+    /// The last change of a gap behind which what the entities were then was recorded; 0 if none was.
+    #[serde(skip)]
+    pub(crate) seeded_upto: Sequence,
 }
 
 /// A segment in the manifest.
@@ -88,21 +93,21 @@ impl Manifest {
             return Err(damaged("it does not begin as a manifest does"));
         }
         let found = u32::from_le_bytes([f0, f1, f2, f3]);
-        if ![OLDER, FORMAT].contains(&found) {
+        if ![OLDEST, UNSEEDED, FORMAT].contains(&found) {
             return Err(OpenError::OtherFormat { path, found, expected: FORMAT });
         }
-        if found == FORMAT && u32::from_le_bytes(*checksum) != crc32c(&[rest]) {
+        if found > OLDEST && u32::from_le_bytes(*checksum) != crc32c(&[rest]) {
             return Err(damaged("its checksum is not that of its content"));
         }
         let unread = |error: postcard::Error| damaged(&error.to_string());
-        let (mut manifest, rest): (Self, _) = postcard::take_from_bytes(body).map_err(unread)?;
-        let rest = if found == FORMAT {
-            let (until, rest) = postcard::take_from_bytes(rest).map_err(unread)?;
-            manifest.gap_until = until;
-            rest
-        } else {
-            rest
-        };
+        let (mut manifest, mut rest): (Self, _) =
+            postcard::take_from_bytes(body).map_err(unread)?;
+        if found > OLDEST {
+            (manifest.gap_until, rest) = postcard::take_from_bytes(rest).map_err(unread)?;
+        }
+        if found > UNSEEDED {
+            (manifest.seeded_upto, rest) = postcard::take_from_bytes(rest).map_err(unread)?;
+        }
         if rest.is_empty() { Ok(manifest) } else { Err(damaged("it goes on after its end")) }
     }
 
@@ -112,8 +117,8 @@ impl Manifest {
         bytes.extend(FORMAT.to_le_bytes());
         let body = postcard::to_stdvec(self).map_err(std::io::Error::other)?;
         bytes.extend(body);
-        let until = postcard::to_stdvec(&self.gap_until).map_err(std::io::Error::other)?;
-        bytes.extend(until);
+        let later = postcard::to_stdvec(&(self.gap_until, self.seeded_upto));
+        bytes.extend(later.map_err(std::io::Error::other)?);
         bytes.extend(crc32c(&[&bytes]).to_le_bytes());
         Ok(bytes)
     }
@@ -144,6 +149,7 @@ mod tests {
             gap_upto: Sequence(3),
             segments: vec![listed],
             gap_until: Some(Timestamp::from_micros(1_000)),
+            seeded_upto: Sequence(2),
         }
     }
 
@@ -153,13 +159,23 @@ mod tests {
     }
 
     #[test]
-    fn a_manifest_of_the_format_before_is_read() {
-        let mut bytes = MAGIC.to_vec();
-        bytes.extend(OLDER.to_le_bytes());
-        bytes.extend(postcard::to_stdvec(&manifest()).unwrap());
+    fn a_manifest_of_a_format_before_is_read() {
+        let begin = |format: u32| {
+            let mut bytes = MAGIC.to_vec();
+            bytes.extend(format.to_le_bytes());
+            bytes.extend(postcard::to_stdvec(&manifest()).unwrap());
+            bytes
+        };
+        let unseeded = Manifest { seeded_upto: Sequence(0), ..manifest() };
+        let mut bytes = begin(OLDEST);
         bytes.extend([1, 2, 3, 4]);
         let read = Manifest::from_bytes(&bytes, Path::new(NAME)).unwrap();
-        assert_eq!(read, Manifest { gap_until: None, ..manifest() });
+        assert_eq!(read, Manifest { gap_until: None, ..unseeded.clone() });
+        let mut bytes = begin(UNSEEDED);
+        bytes.extend(postcard::to_stdvec(&manifest().gap_until).unwrap());
+        bytes.extend(crc32c(&[&bytes]).to_le_bytes());
+        let read = Manifest::from_bytes(&bytes, Path::new(NAME)).unwrap();
+        assert_eq!(read, unseeded);
     }
 
     #[test]

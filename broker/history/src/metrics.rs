@@ -20,6 +20,7 @@ pub struct Metrics {
     pub(crate) damaged: Gauge,
     pub(crate) roll_ups: Gauge,
     pub(crate) dropped: Counter,
+    pub(crate) seeded: Counter,
     pub(crate) flushes: Counter,
     pub(crate) flush_seconds: Counter<f64, AtomicU64>,
     pub(crate) merges: Counter,
@@ -50,6 +51,7 @@ impl Metrics {
         let counters = [
             ("flushes", "Segments written from memory", &self.flushes),
             ("dropped", "Instances dropped because of their age", &self.dropped),
+            ("seeded", "Instances recorded of what entities were behind a gap", &self.seeded),
             ("merges", "Merges of segments", &self.merges),
             ("merges_put_off", "Merges put off for want of room on the disk", &self.merges_put_off),
             ("failures", "Segments that could not be written or merged", &self.failures),

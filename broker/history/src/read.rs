@@ -6,6 +6,7 @@ mod deadline;
 mod entity;
 mod gather;
 mod lookup;
+mod operand;
 mod page;
 mod rolled;
 mod running_cut;
@@ -14,8 +15,7 @@ mod view;
 
 pub(crate) use self::deadline::Deadline;
 pub(crate) use self::entity::EntityView;
-pub(crate) use self::lookup::{instance, outline};
+pub(crate) use self::gather::{End, Needed};
+pub(crate) use self::lookup::{anything, instance, outline};
 pub(crate) use self::page::evolutions;
 pub(crate) use self::view::View;
-#[cfg(test)]
-pub(crate) use self::{gather::Needed, lookup::anything};

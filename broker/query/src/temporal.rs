@@ -266,8 +266,8 @@ pub struct EvolutionPage {
     pub more: bool,
     /// Whether instances are missing, and from where on.
     pub cut: Option<Cut>,
-    /// The moment before which instances were rolled up: raw values of before it are not there any
-    /// more, and aggregates count with the roll-ups. None if the answer is of instances alone.
+    /// The moment before which instances are not kept any more, if any are gone and the times that were
+    /// asked for reach before it. Aggregates count what these were rolled up to, as far as they were.
     pub rolled_up_before: Option<Timestamp>,
     /// The moment before which changes are missing, because the history did not get to see them, if
     /// the times that were asked for reach before it.

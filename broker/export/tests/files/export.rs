@@ -131,6 +131,25 @@ fn a_run_goes_on_with_the_bound_that_it_began_with() {
 }
 
 #[test]
+fn what_was_answered_before_an_error_is_kept_and_not_asked_for_again() {
+    let history = History::default();
+    for id in 0..250 {
+        history.record(&format!("urn:a:{id:03}"), "x", id, 5);
+    }
+    let folder = TempDir::new().unwrap();
+    // Pages of 100 entities, and all in one file if nothing gets in between.
+    for (answers, there) in [(1, 100), (0, 100), (1, 200)] {
+        history.fail_after(answers);
+        let failed = run(folder.path(), &history, at(10), options(1_000)).unwrap_err();
+        assert_eq!(failed.to_string(), "the power went");
+        assert_eq!(exported(folder.path()).len(), there);
+    }
+    history.fail_after(1);
+    run(folder.path(), &history, at(10), options(1_000)).unwrap();
+    assert_eq!(exported(folder.path()), history.until(at(10)));
+}
+
+#[test]
 fn what_a_killed_process_left_is_no_part() {
     let history = History::default();
     history.record("urn:a:1", "x", 1, 1);
@@ -239,9 +258,10 @@ enum Event {
         which: prop::sample::Index,
     },
     Tick,
-    /// A run, which fails after so many answers.
+    /// A run, which fails or is killed after so many answers.
     Export {
         answers: usize,
+        is_killed: bool,
     },
 }
 
@@ -250,7 +270,8 @@ fn event() -> impl Strategy<Value = Event> {
         12 => (0..5_u8, 0..3_u8).prop_map(|(entity, attribute)| Event::Record { entity, attribute }),
         2 => any::<prop::sample::Index>().prop_map(|which| Event::Correct { which }),
         3 => Just(Event::Tick),
-        1 => (0..12_usize).prop_map(|answers| Event::Export { answers }),
+        1 => (0..12_usize, any::<bool>())
+            .prop_map(|(answers, is_killed)| Event::Export { answers, is_killed }),
     ]
 }
 
@@ -270,7 +291,8 @@ proptest! {
         let mut count = 0;
         // Before this moment, the runs that have come to their end have to have found everything.
         let mut ended = i64::MIN;
-        for event in events.into_iter().chain([Event::Tick, Event::Export { answers: usize::MAX }]) {
+        let last = Event::Export { answers: usize::MAX, is_killed: false };
+        for event in events.into_iter().chain([Event::Tick, last]) {
             match event {
                 Event::Record { entity, attribute } => {
                     let (entity, attribute) = (format!("urn:a:{entity}"), format!("x{attribute}"));
@@ -289,14 +311,19 @@ proptest! {
                 }
                 Event::Correct { .. } => {}
                 Event::Tick => now += 1,
-                Event::Export { answers } => {
+                Event::Export { answers, is_killed } => {
                     history.limit(most, longest);
-                    history.fail_after(answers);
+                    if is_killed {
+                        history.hang_after(answers);
+                    } else {
+                        history.fail_after(answers);
+                    }
                     let mut export = Export::open(folder.path(), options(rows)).unwrap();
-                    let ran = export.run(&history, at(now), &mut |_| {}).now_or_never().unwrap();
+                    let ran = export.run(&history, at(now), &mut |_| {}).now_or_never();
                     let until = export.until();
                     drop(export);
-                    if let Err(error) = ran {
+                    prop_assert!(ran.is_some() || is_killed);
+                    if let Some(Err(error)) = ran {
                         prop_assert_eq!(error.to_string(), "the power went");
                     }
                     if let Some(until) = until {

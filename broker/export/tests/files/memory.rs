@@ -44,6 +44,8 @@ struct State {
     longest: usize,
     /// How many answers there will be.
     answers: usize,
+    /// Whether whoever asks for more waits for ever, as if they were killed then.
+    hangs: bool,
 }
 
 #[derive(Debug)]
@@ -52,7 +54,8 @@ pub(crate) struct History(parking_lot::Mutex<State>);
 impl Default for History {
     fn default() -> Self {
         let (now, ever) = (BTreeMap::new(), BTreeSet::new());
-        let state = State { now, ever, most: 10_000, longest: 1 << 20, answers: usize::MAX };
+        let state =
+            State { now, ever, most: 10_000, longest: 1 << 20, answers: usize::MAX, hangs: false };
         Self(parking_lot::Mutex::new(state))
     }
 }
@@ -86,7 +89,13 @@ impl History {
     }
 
     pub(crate) fn fail_after(&self, answers: usize) {
-        self.0.lock().answers = answers;
+        let mut state = self.0.lock();
+        (state.answers, state.hangs) = (answers, false);
+    }
+
+    pub(crate) fn hang_after(&self, answers: usize) {
+        let mut state = self.0.lock();
+        (state.answers, state.hangs) = (answers, true);
     }
 
     /// How many instances of an attribute are of one moment.
@@ -191,7 +200,11 @@ fn body(entities: &BTreeMap<&str, Vec<&Kept>>, stays: &BTreeSet<u64>) -> Vec<u8>
 
 impl Source for History {
     fn ask<'a>(&'a self, ask: &'a Ask) -> BoxFuture<'a, Result<Answer, NoAnswer>> {
-        let answer = self.0.lock().answer(ask);
+        let mut state = self.0.lock();
+        if state.hangs && state.answers == 0 {
+            return futures_util::future::pending().boxed();
+        }
+        let answer = state.answer(ask);
         async move { answer }.boxed()
     }
 }

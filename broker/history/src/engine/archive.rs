@@ -239,7 +239,7 @@ impl Archive {
         is_reached.then_some(until)
     }
 
-    pub(super) fn shared(&self) -> &Shared {
+    pub(super) fn shared(&self) -> &Arc<Shared> {
         &self.shared
     }
 

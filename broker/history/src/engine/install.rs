@@ -161,6 +161,15 @@ impl Shared {
         Ok((replaced, abandoned))
     }
 
+    /// Notes that what the entities are was recorded behind a gap that ends with this change.
+    pub(super) fn mark_seeded(&self, upto: Sequence) -> Result<(), WriteError> {
+        let _alone = self.installing.lock();
+        let manifest = Manifest { seeded_upto: upto, ..self.state.read().manifest.clone() };
+        self.write_manifest(&manifest)?;
+        self.state.write().manifest.seeded_upto = upto;
+        Ok(())
+    }
+
     fn write_manifest(&self, manifest: &Manifest) -> Result<(), WriteError> {
         self.faults.before(Step::Manifest)?;
         manifest.write_beside(self.folder.path())?;

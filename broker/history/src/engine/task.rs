@@ -94,10 +94,11 @@ impl Work {
 pub(super) async fn run(archive: Archive, end: CancellationToken) {
     let mut newest = archive.shared().store.newest();
     let (mut flush, mut merge, mut reading) = (Work::new(), Work::new(), retry());
+    let mut seed = Work::new();
     let mut tidying = tokio::time::interval(archive.shared().options.tidy.max(SHORTEST_TIDY));
     tidying.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
-        begin(&archive, &mut flush, &mut merge);
+        begin(&archive, &mut flush, &mut merge, &mut seed);
         let upto = *newest.borrow_and_update();
         let may_read = !reading.is_waiting() && !is_full(&archive);
         let is_behind = archive.shared().state.read().applied < upto;
@@ -110,6 +111,9 @@ pub(super) async fn run(archive: Archive, end: CancellationToken) {
             done = &mut merge.job, if merge.is_busy => {
                 let is_put_off = archive.shared().is_put_off.load(Ordering::Relaxed);
                 merge.ended(done, "segments could not be merged", is_put_off);
+            }
+            done = &mut seed.job, if seed.is_busy => {
+                seed.ended(done, "what entities are could not be recorded", false);
             }
             done = archive.shared().advance(upto), if is_behind && may_read => {
                 note(done.map(|_| ()), &mut reading, "the log could not be read");
@@ -125,12 +129,13 @@ pub(super) async fn run(archive: Archive, end: CancellationToken) {
             }
             () = wait(flush.retry.due), if flush.waits() => {}
             () = wait(merge.retry.due), if merge.waits() => {}
+            () = wait(seed.retry.due), if seed.waits() => {}
             () = wait(reading.due), if reading.is_waiting() => {}
         }
     }
     archive.shared().is_closing.store(true, Ordering::Relaxed);
     // What is under way comes to its end, or gives up; each may wait for what the other one holds.
-    futures_util::future::join(flush.finish(), merge.finish()).await;
+    futures_util::future::join3(flush.finish(), merge.finish(), seed.finish()).await;
     archive.shared().is_closing.store(false, Ordering::Relaxed);
 }
 
@@ -139,7 +144,7 @@ fn retry() -> Retry {
 }
 
 /// Begins what has to be written now.
-fn begin(archive: &Archive, flush: &mut Work, merge: &mut Work) {
+fn begin(archive: &Archive, flush: &mut Work, merge: &mut Work, seed: &mut Work) {
     if flush.may_begin() && archive.must_flush() {
         let archive = archive.clone();
         flush.begin(async move { archive.flush().await }.boxed());
@@ -147,6 +152,10 @@ fn begin(archive: &Archive, flush: &mut Work, merge: &mut Work) {
     if merge.may_begin() && archive.must_merge() {
         let archive = archive.clone();
         merge.begin(async move { archive.merge().await }.boxed());
+    }
+    if seed.may_begin() && archive.must_seed() {
+        let archive = archive.clone();
+        seed.begin(async move { archive.seed().await }.boxed());
     }
 }
 

@@ -3,10 +3,12 @@
 
 mod damage;
 mod faults;
+mod late;
 mod limits;
 mod questions;
 mod reading;
 mod retention;
+mod seeding;
 mod world;
 
 use std::sync::Arc;

@@ -6,8 +6,8 @@ use super::install::WriteError;
 use super::merge::LAG;
 use super::shared::Shared;
 use crate::live::LiveSegment;
-use crate::read::View;
-use crate::segment::{EntityRow, SegmentError};
+use crate::read::{EntityView, View};
+use crate::segment::{SegmentError, SeriesSummary};
 
 impl Shared {
     /// Rewrites the segments in which there is something that was to go for so long that it pays.
@@ -36,36 +36,63 @@ impl Shared {
         Ok(())
     }
 
-    /// Whether instances of a segment were to go for long.
+    /// Whether instances of a segment were to go for long, or most of what is in it are roll-ups that
+    /// were to go.
     fn has_overdue(&self, view: &View, live: &LiveSegment) -> Result<bool, WriteError> {
         let segment = live.segment();
-        let stats = &segment.summary().stats;
-        if stats.count == 0 || stats.primary.first >= view.retention.overdue_by_any() {
+        let summary = segment.summary();
+        let stats = &summary.stats;
+        let may_be_old = stats.count > 0 && stats.primary.first < view.retention.overdue_by_any();
+        // Roll-ups are read only where they are the most.
+        let may_be_expired = summary.rollups > stats.count;
+        if !may_be_old && !may_be_expired {
             return Ok(false);
         }
+        let mut expired = 0_u64;
         for tenant in segment.tenants() {
             for row in segment.heads(tenant, None, None) {
                 if self.is_closing.load(Ordering::Relaxed) {
                     return Err(WriteError::Closing);
                 }
-                if is_overdue(view, live, &live.noted(row)?)? {
+                let key = live.noted(row)?.key;
+                let Some(entity) = view.read_entity(key.clone())? else { continue };
+                if !entity.counts(live) {
+                    continue;
+                }
+                let series = live.noted(segment.series_of(&key))?;
+                if may_be_old && is_overdue(view, &entity, &series) {
                     return Ok(true);
+                }
+                if may_be_expired {
+                    expired = expired.saturating_add(expired_roll_ups(&entity, live, &series)?);
                 }
             }
         }
-        Ok(false)
+        Ok(expired > stats.count.saturating_add(summary.rollups) / 2)
     }
 }
 
-fn is_overdue(view: &View, live: &LiveSegment, row: &EntityRow) -> Result<bool, WriteError> {
-    let Some(entity) = view.read_entity(row.key.clone())? else { return Ok(false) };
-    if !entity.counts(live) {
-        return Ok(false);
-    }
-    let series = live.noted(live.segment().series_of(&row.key))?;
-    Ok(series.iter().any(|series| {
+fn is_overdue(view: &View, entity: &EntityView<'_>, series: &[SeriesSummary]) -> bool {
+    series.iter().any(|series| {
         let attribute = &series.key.attribute;
-        let from = view.retention.overdue(&row.key.tenant, entity.types(), attribute);
+        let tenant = &series.key.entity.tenant;
+        let from = view.retention.overdue(tenant, entity.types(), attribute);
         series.stats.count > 0 && series.stats.primary.first < from
-    }))
+    })
+}
+
+/// How many roll-ups of these series are not kept any more.
+fn expired_roll_ups(
+    entity: &EntityView<'_>,
+    live: &LiveSegment,
+    series: &[SeriesSummary],
+) -> Result<u64, WriteError> {
+    let mut expired = 0_u64;
+    for series in series.iter().filter(|series| series.rollups > 0) {
+        let limits = entity.limits(&series.key.attribute);
+        let rows = live.noted(live.segment().rollups(series))?;
+        let gone = rows.iter().filter(|row| row.count > 0 && row.start < limits.from(row.level));
+        expired = expired.saturating_add(u64::try_from(gone.count()).unwrap_or(u64::MAX));
+    }
+    Ok(expired)
 }

@@ -325,7 +325,8 @@ impl<'a> EntityView<'a> {
         late.map(|()| corrections)
     }
 
-    pub(super) fn sources(
+    /// The chunks of a series that may hold what is in the range of a query.
+    pub(crate) fn sources(
         &self,
         name: &SeriesName,
         corrections: Corrections,

@@ -15,6 +15,9 @@ pub(crate) fn outline(
     deadline: &Deadline,
 ) -> Result<Option<Outline>, StoreError> {
     let Some(entity) = view.entity(tenant, id)? else { return Ok(None) };
+    if !entity.is_left(deadline)? {
+        return Ok(None);
+    }
     let anything = anything();
     let mut series = Vec::new();
     for name in entity.series() {

@@ -144,7 +144,7 @@ impl<'a> PageBuilder<'a> {
             return Ok(self.admitted(entity)?.is_some());
         }
         if self.query.keep_empty {
-            return Ok(true);
+            return entity.is_left(self.deadline);
         }
         for name in entity.series() {
             let is_wanted = self.query.wants(&name.0) && self.takes(&name);
@@ -274,7 +274,7 @@ impl<'a> PageBuilder<'a> {
                 return Ok(Some(item));
             }
         }
-        let mut has_any = query.keep_empty || self.needs_all();
+        let mut has_any = self.needs_all();
         for (name, series) in by_attribute(&entity.series()) {
             let Some(series) = self.shown(&name, series) else { continue };
             let Some(mut aggregates) = PeriodAggregates::new(&name, query) else { continue };

@@ -3,11 +3,12 @@
 use std::ops::ControlFlow;
 
 use musubi_model::Timestamp;
-use musubi_query::{TemporalQuery, TimeRelation};
+use musubi_query::{TemporalProperty, TemporalQuery, TimeRelation};
 use musubi_store::StoreError;
 
 use super::deadline::Deadline;
 use super::entity::{EntityView, earlier};
+use super::lookup::anything;
 use super::view::unreadable;
 use crate::chunk::ChunkStats;
 use crate::live::LiveSegment;
@@ -102,6 +103,26 @@ impl EntityView<'_> {
             Ok(())
         })?;
         Ok(dropped.map(Timestamp::from_micros).filter(|before| reaches(query, *before)))
+    }
+
+    /// Whether there is anything of it, or never was: not all that was recorded has outlived its time,
+    /// and what it was rolled up to as well.
+    pub(super) fn is_left(&self, deadline: &Deadline) -> Result<bool, StoreError> {
+        if self.keeps_all() {
+            return Ok(true);
+        }
+        let ever = TemporalQuery { property: TemporalProperty::ObservedAt, ..anything() };
+        let mut has_ended = false;
+        for name in self.series() {
+            deadline.check()?;
+            if self.has_any(&name, &anything(), deadline)?
+                || !self.rolled_up(std::slice::from_ref(&name), &ever, deadline)?.is_empty()
+            {
+                return Ok(true);
+            }
+            has_ended |= self.dropped_before(&name, &ever)?.is_some();
+        }
+        Ok(!has_ended)
     }
 
     /// Folds what the tables hold of a series and is not there any more.

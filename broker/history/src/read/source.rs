@@ -13,9 +13,9 @@ use crate::series::{Corrections, Entry};
 
 /// A chunk that may hold what is looked for.
 #[derive(Debug)]
-pub(super) struct Source<'a> {
+pub(crate) struct Source<'a> {
     pub(super) segment: &'a LiveSegment,
-    pub(super) chunk: ChunkRef,
+    pub(crate) chunk: ChunkRef,
     /// What later places say of what is in it.
     pub(super) corrections: Arc<Corrections>,
     /// Between which moments its instances lie.

@@ -12,7 +12,7 @@ use super::page::{DATA_PAGE, PageFile, PageKind, Place};
 use super::row::{Blob, EntityBody, RowKey, RowPage, SeriesPart};
 use super::tail::{RowPlace, START, Tail};
 use super::{Level, RollUp, SegmentError};
-use crate::chunk::{CHUNK, CHUNK_BYTES, Chunk, ChunkStats, entry_order};
+use crate::chunk::{CHUNK, CHUNK_BYTES, Chunk, ChunkStats, cut_at_gaps, entry_order};
 use crate::series::{Corrections, EntityKey, Entry, Head, SeriesKey};
 
 /// What stands in a segment.
@@ -281,13 +281,15 @@ impl SegmentWriter {
         if open.entries.is_empty() {
             return Ok(());
         }
-        let stats = ChunkStats::of(&open.entries);
-        let chunk = Chunk::encode(&open.entries);
-        open.entries.clear();
+        let entries = std::mem::take(&mut open.entries);
         open.bytes = 0;
-        self.summary.stats.merge(&stats);
-        let blob = self.place(&chunk)?;
-        self.add_blob(|part| part.chunks.push((blob, stats)))
+        for part in cut_at_gaps(&entries) {
+            let stats = ChunkStats::of(part);
+            self.summary.stats.merge(&stats);
+            let blob = self.place(&Chunk::encode(part))?;
+            self.add_blob(|row| row.chunks.push((blob, stats)))?;
+        }
+        Ok(())
     }
 
     fn end_rollups(&mut self) -> Result<(), SegmentError> {

@@ -87,8 +87,8 @@ impl View {
         if let Some(range) = page.cut.and_then(|cut| self.content_range(cut)) {
             headers.insert(header::CONTENT_RANGE, range);
         }
-        let rolled_up = page.rolled_up_before.and_then(rolled_up);
-        for warning in rolled_up.into_iter().chain(page.incomplete_before.and_then(incomplete)) {
+        let dropped = page.rolled_up_before.and_then(|before| dropped(before, self.form));
+        for warning in dropped.into_iter().chain(page.incomplete_before.and_then(incomplete)) {
             headers.append(WARNING, warning);
         }
         let link = (self.media != Media::LdJson).then_some(&self.context);
@@ -140,8 +140,13 @@ fn aggregates(item: &EvolutionItem) -> impl Iterator<Item = AggregatedAttribute<
     })
 }
 
-fn rolled_up(before: Timestamp) -> Option<HeaderValue> {
-    let text = format!("values of before {before} were rolled up");
+/// An answer does not say whether there are roll-ups: some of its series may have them, and others not.
+fn dropped(before: Timestamp, form: Form) -> Option<HeaderValue> {
+    let counted = match form {
+        Form::Aggregates => ", and count only as far as they were rolled up",
+        Form::Instances | Form::Values => "",
+    };
+    let text = format!("values of before {before} are not kept any more{counted}");
     HeaderValue::try_from(format!("199 musubi \"{text}\"")).ok()
 }
 
@@ -188,9 +193,11 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_warning_says_before_when_values_were_rolled_up() {
-        let warning = rolled_up(Timestamp::EPOCH).unwrap();
-        let text = "199 musubi \"values of before 1970-01-01T00:00:00Z were rolled up\"";
-        assert_eq!(warning, text);
+    fn a_warning_says_before_when_values_are_gone_and_promises_no_roll_ups() {
+        let warning = dropped(Timestamp::EPOCH, Form::Instances).unwrap();
+        let gone = "199 musubi \"values of before 1970-01-01T00:00:00Z are not kept any more";
+        assert_eq!(warning, format!("{gone}\""));
+        let warning = dropped(Timestamp::EPOCH, Form::Aggregates).unwrap();
+        assert_eq!(warning, format!("{gone}, and count only as far as they were rolled up\""));
     }
 }

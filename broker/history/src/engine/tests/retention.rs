@@ -456,8 +456,12 @@ async fn days_take_the_place_of_hours_that_are_gone_and_go_themselves() {
     let mut town = two_days(rule).await;
     let archive = town.open();
     // The clock, and how many aggregates there are of hours.
+    let tenant = Tenant::default();
+    let named = TemporalQuery { keep_empty: true, ..TemporalQuery::default() };
     for (day, hours) in [(1, 48), (2, 48), (3, 25), (4, 2), (5, 1), (6, 0)] {
         town.advance(DAY);
+        let page = archive.evolutions(&tenant, &named).await.unwrap();
+        assert_eq!(page.items.len(), usize::from(hours > 0), "after day {day}");
         assert_eq!(
             told(&archive, AggregationMethod::Sum, "PT1H").await.len(),
             hours,
@@ -471,8 +475,16 @@ async fn days_take_the_place_of_hours_that_are_gone_and_go_themselves() {
             "after day {day}"
         );
     }
-    let page = archive.evolutions(&Tenant::default(), &TemporalQuery::default()).await.unwrap();
-    assert!(page.rolled_up_before.is_some(), "that there was something is still known");
+    let id = "urn:e:0".parse().unwrap();
+    for _ in 0..2 {
+        assert_eq!(archive.outline(&tenant, &id).await.unwrap(), None);
+        let page = archive.evolutions(&tenant, &named).await.unwrap();
+        assert!(page.items.is_empty());
+        assert!(page.rolled_up_before.is_some(), "that there was something is still known");
+        town.advance(DAY);
+        archive.tidy().await.unwrap();
+    }
+    assert_eq!(archive.metrics().roll_ups.get(), 1, "nothing else is left of it on the disk");
 }
 
 #[tokio::test]
