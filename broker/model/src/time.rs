@@ -3,6 +3,7 @@
 use std::cmp::Ordering;
 use std::fmt;
 use std::hash::{Hash, Hasher};
+use std::num::NonZeroI64;
 use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
@@ -23,9 +24,16 @@ use serde::{Deserialize, Serialize};
 /// # Ok::<(), musubi_model::InvalidTimestamp>(())
 /// ```
 // The microseconds, and once or twice STEP if three or six digits of the second are always
-// written. So it stays one number, and one that was kept without digits means what it meant.
-#[derive(Clone, Copy, Debug, Default, Serialize, Deserialize)]
-pub struct Timestamp(i64);
+// written. So it stays one number, and one that was kept without digits means what it meant. Its
+// highest bit is turned over, so that the one number which is left out is none that occurs: a time
+// that may be missing takes no more room.
+#[derive(Clone, Copy, Serialize, Deserialize)]
+#[serde(from = "Bits", into = "Bits")]
+pub struct Timestamp(NonZeroI64);
+
+/// A time as it is kept.
+#[derive(Serialize, Deserialize)]
+struct Bits(i64);
 
 /// Why a string is no point in time.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -51,12 +59,12 @@ enum Precision {
 
 impl Timestamp {
     /// 1970-01-01T00:00:00Z.
-    pub const EPOCH: Self = Self(0);
+    pub const EPOCH: Self = Self(NonZeroI64::MIN);
 
     /// The point that is so many microseconds after 1970-01-01T00:00:00Z, brought into the years
     /// 0 to 9999.
     pub fn from_micros(micros: i64) -> Self {
-        Self(micros.clamp(FIRST, LAST))
+        Self::from_bits(micros.clamp(FIRST, LAST))
     }
 
     /// The point that is so many seconds after 1970-01-01T00:00:00Z, brought into the years 0 to
@@ -78,11 +86,12 @@ impl Timestamp {
     /// Microseconds since 1970-01-01T00:00:00Z; negative before.
     pub fn as_micros(self) -> i64 {
         // Most are written as is needed, and a division takes longer than all else with a time.
-        if (FIRST..FIRST + STEP).contains(&self.0) {
-            return self.0;
+        let bits = self.to_bits();
+        if (FIRST..FIRST + STEP).contains(&bits) {
+            return bits;
         }
         // Wrapping, because a row that was damaged may hold any number.
-        self.0.wrapping_sub(FIRST).rem_euclid(STEP) + FIRST
+        bits.wrapping_sub(FIRST).rem_euclid(STEP) + FIRST
     }
 
     /// The point so many microseconds later.
@@ -94,12 +103,12 @@ impl Timestamp {
     /// The one number that holds the moment and the digits with which it is written; to be kept,
     /// and given to [`from_bits`](Self::from_bits).
     pub fn to_bits(self) -> i64 {
-        self.0
+        self.0.get() ^ i64::MIN
     }
 
     /// The time of which [`to_bits`](Self::to_bits) is this number; any number is some time.
     pub fn from_bits(bits: i64) -> Self {
-        Self(bits)
+        NonZeroI64::new(bits ^ i64::MIN).map_or(Self::EPOCH, Self)
     }
 
     /// Whether both are the same moment, written with the same digits.
@@ -114,15 +123,33 @@ impl Timestamp {
             Precision::Milliseconds => 1,
             Precision::Microseconds => 2,
         };
-        Self(self.as_micros() + steps * STEP)
+        Self::from_bits(self.as_micros() + steps * STEP)
     }
 
     fn precision(self) -> Precision {
-        match self.0.wrapping_sub(FIRST).div_euclid(STEP) {
+        match self.to_bits().wrapping_sub(FIRST).div_euclid(STEP) {
             1 => Precision::Milliseconds,
             2 => Precision::Microseconds,
             _ => Precision::Needed,
         }
+    }
+}
+
+impl Default for Timestamp {
+    fn default() -> Self {
+        Self::EPOCH
+    }
+}
+
+impl From<Bits> for Timestamp {
+    fn from(Bits(bits): Bits) -> Self {
+        Self::from_bits(bits)
+    }
+}
+
+impl From<Timestamp> for Bits {
+    fn from(time: Timestamp) -> Self {
+        Self(time.to_bits())
     }
 }
 
@@ -166,7 +193,7 @@ impl FromStr for Timestamp {
         }
         let instant: jiff::Timestamp = text.parse().map_err(|_| refuse())?;
         let micros = instant.as_microsecond();
-        if (FIRST..=LAST).contains(&micros) { Ok(Self(micros)) } else { Err(refuse()) }
+        if (FIRST..=LAST).contains(&micros) { Ok(Self::from_bits(micros)) } else { Err(refuse()) }
     }
 }
 
@@ -229,6 +256,12 @@ impl Timestamp {
             Precision::Microseconds => text.push(fraction, 6, b'Z'),
         }
         text
+    }
+}
+
+impl fmt::Debug for Timestamp {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.text().as_str())
     }
 }
 
@@ -357,6 +390,15 @@ mod tests {
             assert_eq!(time.cmp(&time), Ordering::Equal);
             let _ = (time.to_string(), time.plus_micros(1));
         }
+    }
+
+    #[test]
+    fn a_time_that_may_be_missing_takes_no_more_room() {
+        assert_eq!(size_of::<Option<Timestamp>>(), size_of::<Timestamp>());
+        for bits in [FIRST, -1, 0, 1, LAST, LAST + 2 * STEP, i64::MAX] {
+            assert_eq!(Timestamp::from_bits(bits).to_bits(), bits);
+        }
+        assert_eq!(Timestamp::default(), Timestamp::from_micros(0));
     }
 
     #[test]

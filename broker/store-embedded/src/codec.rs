@@ -13,6 +13,10 @@ use musubi_model::{
 use musubi_store::{Change, Found, RecordChange, RecordKey, RecordKind, Subject};
 use serde::{Deserialize, Serialize};
 
+use crate::interner::Vocabulary;
+
+mod entity;
+
 /// The format of every row.
 const FORMAT: u8 = 1;
 
@@ -31,6 +35,9 @@ pub(crate) enum RowError {
     /// What it holds is malformed.
     #[error("the row is malformed")]
     Content(#[from] postcard::Error),
+    /// The entity that it holds is malformed.
+    #[error("the row holds no entity")]
+    Malformed,
 }
 
 /// Makes `bytes` an entity as it stands in rows: encoded once, used in the state and in the log.
@@ -60,17 +67,18 @@ pub(crate) fn state_row(
     row.extend_from_slice(entity);
 }
 
-/// Reads an entity's state.
-pub(crate) fn read_state(key: &[u8], row: &[u8]) -> Result<(Tenant, Found), RowError> {
+/// Which tenant's an entity's state is, by its key.
+pub(crate) fn tenant_of_state(key: &[u8]) -> Result<&str, RowError> {
     let zero = key.iter().position(|byte| *byte == 0).ok_or(RowError::Key)?;
-    let tenant = key.get(..zero).ok_or(RowError::Key)?;
-    let tenant = text(tenant)?.parse().map_err(|_| RowError::Key)?;
-    let row = checked(row)?;
-    let (revision, row) = number(row)?;
+    text(key.get(..zero).ok_or(RowError::Key)?)
+}
+
+/// Reads an entity's state.
+pub(crate) fn read_state(row: &[u8], names: &mut Vocabulary<'_>) -> Result<Found, RowError> {
+    let (revision, row) = number(checked(row)?)?;
     let (position, row) = number(row)?;
-    let entity = Arc::new(postcard::from_bytes(row)?);
-    let found = Found { position: Position(position), revision: Revision(revision), entity };
-    Ok((tenant, found))
+    let entity = Arc::new(entity::read(row, names)?);
+    Ok(Found { position: Position(position), revision: Revision(revision), entity })
 }
 
 /// How the keys of all records of a kind begin.

@@ -26,10 +26,12 @@ use crate::codec;
 mod bulk;
 mod pages;
 mod published;
+mod state_rows;
 
 pub(crate) use bulk::Bulk;
 pub(crate) use pages::{Reached, Table};
 pub(crate) use published::{Published, Wanted};
+pub(crate) use state_rows::{StateRow, StateRows};
 
 /// Bytes of blocks that the engine keeps in memory. It is read at the start and for old changes.
 const CACHE: u64 = 4 << 20;
@@ -258,12 +260,9 @@ impl Engine {
         self.log.read().first().map_or(Sequence(1), |segment| segment.first)
     }
 
-    /// Hands the row of every entity to `visit`, in the order of the keys, until it fails.
-    pub(crate) fn visit_state<E: From<EngineError>>(
-        &self,
-        visit: impl FnMut(&[u8], &[u8]) -> std::result::Result<(), E>,
-    ) -> std::result::Result<(), E> {
-        Self::visit(guarded(|| Ok(self.state.iter()))?, visit)
+    /// The rows of all entities, in the order of their keys.
+    pub(crate) fn state_rows(&self) -> Result<StateRows> {
+        StateRows::of(&self.state)
     }
 
     /// Hands the row of every record of a kind to `visit`, in the order of the keys, until it fails.

@@ -3,19 +3,22 @@
 use std::collections::HashMap;
 use std::hash::Hash;
 
+use foldhash::fast::RandomState;
 use musubi_model::{AttrName, Attribute, AttributeType, Entity, Scope, TypeName};
+use musubi_store::Found;
 use roaring::RoaringBitmap;
 
 use crate::expiries::Expiries;
 use crate::relationships::{Targets, has_targets};
 use crate::rtree::Extents;
+use crate::table::MANY;
 
 /// What is known of a table's entities without looking at them.
 #[derive(Debug, Default)]
 pub(crate) struct Indexes {
-    types: HashMap<TypeName, RoaringBitmap>,
-    scopes: HashMap<Scope, RoaringBitmap>,
-    attributes: HashMap<AttrName, AttributeIndex>,
+    types: HashMap<TypeName, RoaringBitmap, RandomState>,
+    scopes: HashMap<Scope, RoaringBitmap, RandomState>,
+    attributes: HashMap<AttrName, AttributeIndex, RandomState>,
     /// Slots by when the first part of their entity expires.
     pub(crate) expiries: Expiries,
 }
@@ -33,33 +36,42 @@ pub(crate) struct AttributeIndex {
     pub(crate) extents: Extents,
 }
 
-/// How geometries are put in.
+/// Whether geometries are put in, or are by another thread.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Mode {
-    Load,
-    Change,
+enum Geometries {
+    Enter,
+    LeaveOut,
 }
 
 impl Indexes {
-    /// Puts in the entity of a new slot while a table is loaded; [`settle`](Self::settle) has to
-    /// follow.
-    pub(crate) fn load(&mut self, slot: u32, entity: &Entity) {
-        self.enter(slot, entity, Mode::Load);
-    }
-
-    /// Ends loading.
-    pub(crate) fn settle(&mut self) {
-        for index in self.attributes.values_mut() {
-            index.extents.settle();
+    /// The indexes of a new table's entities, which are in slots from 0 on.
+    pub(crate) fn load(entities: &[Found]) -> Self {
+        let (mut indexes, mut extents) = (Self::default(), HashMap::default());
+        std::thread::scope(|scope| {
+            let mut geometries = || extents = extents_of(entities);
+            if entities.len() < MANY {
+                geometries();
+            } else {
+                scope.spawn(geometries);
+            }
+            for (slot, found) in (0..).zip(entities) {
+                indexes.enter(slot, &found.entity, Geometries::LeaveOut);
+            }
+        });
+        for (name, extents) in extents {
+            if let Some(index) = indexes.attributes.get_mut(&name) {
+                index.extents = extents;
+            }
         }
+        indexes
     }
 
     /// Puts in the entity of a new slot.
     pub(crate) fn insert(&mut self, slot: u32, entity: &Entity) {
-        self.enter(slot, entity, Mode::Change);
+        self.enter(slot, entity, Geometries::Enter);
     }
 
-    fn enter(&mut self, slot: u32, entity: &Entity, mode: Mode) {
+    fn enter(&mut self, slot: u32, entity: &Entity, geometries: Geometries) {
         for name in &entity.types {
             self.types.entry(name.clone()).or_default().insert(slot);
         }
@@ -67,7 +79,7 @@ impl Indexes {
             self.scopes.entry(scope.clone()).or_default().insert(slot);
         }
         for attribute in &entity.attributes {
-            self.insert_attribute(slot, attribute, mode);
+            self.insert_attribute(slot, attribute, geometries);
         }
         self.expiries.insert(slot, entity.first_expiry());
     }
@@ -117,17 +129,17 @@ impl Indexes {
             self.remove_attribute(slot, attribute);
         }
         for attribute in new.attributes.iter().filter(|attribute| !stays(attribute, old)) {
-            self.insert_attribute(slot, attribute, Mode::Change);
+            self.insert_attribute(slot, attribute, Geometries::Enter);
         }
     }
 
-    fn insert_attribute(&mut self, slot: u32, attribute: &Attribute, mode: Mode) {
+    fn insert_attribute(&mut self, slot: u32, attribute: &Attribute, geometries: Geometries) {
         // Not by `entry`, which would take a clone of the name each time.
         if let Some(index) = self.attributes.get_mut(&attribute.name) {
-            return index.insert(slot, attribute, mode);
+            return index.insert(slot, attribute, geometries);
         }
         let mut index = AttributeIndex::default();
-        index.insert(slot, attribute, mode);
+        index.insert(slot, attribute, geometries);
         self.attributes.insert(attribute.name.clone(), index);
     }
 
@@ -164,18 +176,15 @@ impl Indexes {
 }
 
 impl AttributeIndex {
-    fn insert(&mut self, slot: u32, attribute: &Attribute, mode: Mode) {
+    fn insert(&mut self, slot: u32, attribute: &Attribute, geometries: Geometries) {
         self.present.insert(slot);
         for instance in &attribute.instances {
             let value = &instance.value;
             self.insert_kind(slot, value.kind);
             if has_targets(value.kind) {
                 self.targets.insert(slot, value);
-            } else if value.kind == AttributeType::GeoProperty {
-                match mode {
-                    Mode::Load => self.extents.load(slot, &value.json),
-                    Mode::Change => self.extents.insert(slot, &value.json),
-                }
+            } else if value.kind == AttributeType::GeoProperty && geometries == Geometries::Enter {
+                self.extents.insert(slot, &value.json);
             }
         }
     }
@@ -219,6 +228,21 @@ impl AttributeIndex {
     }
 }
 
+/// Where the geometries of each attribute are, of entities that are in slots from 0 on.
+fn extents_of(entities: &[Found]) -> HashMap<AttrName, Extents, RandomState> {
+    let mut all: HashMap<AttrName, Extents, RandomState> = HashMap::default();
+    for (slot, found) in (0..).zip(entities) {
+        for attribute in &found.entity.attributes {
+            let values = attribute.instances.iter().map(|instance| &instance.value);
+            for value in values.filter(|value| value.kind == AttributeType::GeoProperty) {
+                all.entry(attribute.name.clone()).or_default().load(slot, &value.json);
+            }
+        }
+    }
+    all.values_mut().for_each(Extents::settle);
+    all
+}
+
 /// Whether the indexes say the same of both.
 fn is_indexed_alike(one: &Attribute, other: &Attribute) -> bool {
     one.instances.len() == other.instances.len()
@@ -229,7 +253,11 @@ fn is_indexed_alike(one: &Attribute, other: &Attribute) -> bool {
         })
 }
 
-fn remove_from<K: Eq + Hash>(index: &mut HashMap<K, RoaringBitmap>, key: &K, slot: u32) {
+fn remove_from<K: Eq + Hash>(
+    index: &mut HashMap<K, RoaringBitmap, RandomState>,
+    key: &K,
+    slot: u32,
+) {
     if let Some(slots) = index.get_mut(key) {
         slots.remove(slot);
         if slots.is_empty() {

@@ -1,10 +1,15 @@
 //! Names that many entities have, kept once.
 
+use std::borrow::Borrow;
 use std::collections::HashSet;
+use std::hash::Hash;
 use std::sync::Arc;
 
+use foldhash::fast::RandomState;
 use musubi_model::{AttrName, Attribute, Entity, TypeName};
 use parking_lot::Mutex;
+
+use crate::codec::RowError;
 
 /// The fewest names after which those that nobody uses any more are looked for.
 const FIRST_SWEEP: usize = 1_024;
@@ -17,9 +22,10 @@ pub(crate) struct Interner {
 
 #[derive(Debug, Default)]
 struct Names {
-    attributes: HashSet<AttrName>,
-    types: HashSet<TypeName>,
-    units: HashSet<Arc<str>>,
+    attributes: HashSet<AttrName, RandomState>,
+    types: HashSet<TypeName, RandomState>,
+    /// Codes of units, and types of values.
+    texts: HashSet<Arc<str>, RandomState>,
     sweep_at: usize,
 }
 
@@ -66,8 +72,9 @@ impl Names {
             share_one(&mut self.attributes, &mut attribute.name);
             for instance in &mut attribute.instances {
                 let Some(qualifiers) = &mut instance.qualifiers else { continue };
-                if let Some(unit) = &mut qualifiers.unit_code {
-                    share_one(&mut self.units, unit);
+                let texts = [&mut qualifiers.unit_code, &mut qualifiers.value_type];
+                for text in texts.into_iter().flatten() {
+                    share_one(&mut self.texts, text);
                 }
                 for name in &mut qualifiers.object_type {
                     share_one(&mut self.types, name);
@@ -79,18 +86,79 @@ impl Names {
 
     /// Forgets names that nobody else holds, each time that their number has doubled.
     fn sweep(&mut self) {
-        let count = |names: &Self| names.attributes.len() + names.types.len() + names.units.len();
+        let count = |names: &Self| names.attributes.len() + names.types.len() + names.texts.len();
         if count(self) < self.sweep_at.max(FIRST_SWEEP) {
             return;
         }
         self.attributes.retain(|name| Arc::strong_count(name.shared()) > 1);
         self.types.retain(|name| Arc::strong_count(name.shared()) > 1);
-        self.units.retain(|unit| Arc::strong_count(unit) > 1);
+        self.texts.retain(|text| Arc::strong_count(text) > 1);
         self.sweep_at = count(self) * 2;
     }
 }
 
-fn share_one<T: Clone + Eq + std::hash::Hash>(known: &mut HashSet<T>, name: &mut T) {
+/// The names as one thread knows them that makes entities out of rows. It asks for each only once, so
+/// that such threads do not wait for each other.
+#[derive(Debug)]
+pub(crate) struct Vocabulary<'i> {
+    interner: &'i Interner,
+    attributes: HashSet<AttrName, RandomState>,
+    types: HashSet<TypeName, RandomState>,
+    texts: HashSet<Arc<str>, RandomState>,
+}
+
+/// The most names of each kind that are in a vocabulary. Where every entity has names of its own, it
+/// would not be asked twice for one.
+const MOST: usize = 4_096;
+
+impl<'i> Vocabulary<'i> {
+    /// One that knows nothing yet.
+    pub(crate) fn of(interner: &'i Interner) -> Self {
+        let (attributes, types, texts) = Default::default();
+        Self { interner, attributes, types, texts }
+    }
+
+    /// The name of an attribute.
+    pub(crate) fn attribute_name(&mut self, text: &str) -> Result<AttrName, RowError> {
+        let parse = || text.parse().map_err(|_| RowError::Malformed);
+        let shared = || known(&mut self.interner.names.lock().attributes, text, usize::MAX, parse);
+        known(&mut self.attributes, text, MOST, shared)
+    }
+
+    /// The name of a type.
+    pub(crate) fn type_name(&mut self, text: &str) -> Result<TypeName, RowError> {
+        let parse = || text.parse().map_err(|_| RowError::Malformed);
+        let shared = || known(&mut self.interner.names.lock().types, text, usize::MAX, parse);
+        known(&mut self.types, text, MOST, shared)
+    }
+
+    /// The code of a unit, or the type of a value.
+    pub(crate) fn text(&mut self, text: &str) -> Result<Arc<str>, RowError> {
+        let make = || Ok(text.into());
+        let shared = || known(&mut self.interner.names.lock().texts, text, usize::MAX, make);
+        known(&mut self.texts, text, MOST, shared)
+    }
+}
+
+/// The one of these that has this text. If none does it is made, and is one of them from then on, as
+/// long as they are not as many as they may be.
+fn known<T: Clone + Eq + Hash + Borrow<str>>(
+    known: &mut HashSet<T, RandomState>,
+    text: &str,
+    most: usize,
+    make: impl FnOnce() -> Result<T, RowError>,
+) -> Result<T, RowError> {
+    if let Some(name) = known.get(text) {
+        return Ok(name.clone());
+    }
+    let name = make()?;
+    if known.len() < most {
+        known.insert(name.clone());
+    }
+    Ok(name)
+}
+
+fn share_one<T: Clone + Eq + Hash>(known: &mut HashSet<T, RandomState>, name: &mut T) {
     match known.get(name) {
         Some(shared) => *name = shared.clone(),
         None => {

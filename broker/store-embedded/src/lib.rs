@@ -39,6 +39,7 @@ mod recovery;
 mod relationships;
 mod rtree;
 mod scan;
+mod slot_table;
 mod slots;
 mod store;
 mod summaries;

@@ -1,25 +1,26 @@
 //! From the engine to memory: when the store is opened, and after the engine had failed.
 
 use std::collections::BTreeMap;
-use std::sync::{Arc, mpsc};
+use std::sync::Arc;
 
 use musubi_model::{Sequence, Tenant};
 use musubi_store::{Change, Found, RecordKey, RecordKind, Subject};
+use parking_lot::Mutex;
 
 use crate::batch::{Buffers, Counters, DraftError, Effects, stored_revision};
 use crate::codec::{self, Ceilings, RowError};
-use crate::engine::{Engine, EngineError, Place};
+use crate::engine::{Engine, EngineError, Place, StateRow, StateRows};
 use crate::folder::OpenError;
-use crate::interner::Interner;
+use crate::interner::{Interner, Vocabulary};
 use crate::options::EmbeddedOptions;
 use crate::records::{Records, Stored, is_resident};
 use crate::store::Resident;
 use crate::tables::Tables;
 
-/// Rows that are handed to a decoding thread at once.
+/// Rows that a thread takes at once.
 const PARCEL: usize = 1_024;
 
-type Row = (Box<[u8]>, Box<[u8]>);
+type Entities = BTreeMap<Tenant, Vec<Found>>;
 
 /// Why the engine and memory could not be brought together.
 #[derive(Debug, thiserror::Error)]
@@ -92,71 +93,61 @@ fn load_records(engine: &Engine) -> Result<BTreeMap<RecordKey, Stored>, Recovery
     Ok(records)
 }
 
-/// One thread reads; others decode, which is most of the work. Each shares names for itself, so that
-/// they do not wait for each other; the names of one of them are gone on with.
-fn load_entities(
-    engine: &Engine,
-) -> Result<(BTreeMap<Tenant, Vec<Found>>, Interner), RecoveryError> {
-    let decoders = std::thread::available_parallelism().map_or(1, usize::from).min(8);
-    std::thread::scope(|scope| {
-        let mut senders = Vec::new();
-        let mut threads = Vec::new();
-        for _ in 0..decoders {
-            let (sender, receiver) = mpsc::sync_channel::<Vec<Row>>(2);
-            senders.push(sender);
-            threads.push(scope.spawn(move || decode(&receiver)));
-        }
-        let read = hand_out(engine, &senders);
-        drop(senders);
-        let mut entities: BTreeMap<Tenant, Vec<Found>> = BTreeMap::new();
-        let mut names = Interner::default();
-        for thread in threads {
-            let decoded = thread.join().map_err(|_| {
-                RecoveryError::from(EngineError::Panicked("while decoding".to_owned()))
-            })?;
-            let (decoded, interner) = decoded.map_err(unreadable("the entities"))?;
-            names = interner;
-            for (tenant, found) in decoded {
-                entities.entry(tenant).or_default().push(found);
-            }
-        }
-        read.map(|()| (entities, names))
-    })
-}
-
-fn decode(
-    parcels: &mpsc::Receiver<Vec<Row>>,
-) -> Result<(Vec<(Tenant, Found)>, Interner), RowError> {
+/// Several threads take rows in turn and make entities of them, which is most of the work.
+fn load_entities(engine: &Engine) -> Result<(Entities, Interner), RecoveryError> {
     let interner = Interner::default();
-    let mut entities = Vec::new();
-    for parcel in parcels {
-        for (key, row) in parcel {
-            let (tenant, mut found) = codec::read_state(&key, &row)?;
-            interner.share(&mut found.entity);
-            entities.push((tenant, found));
-        }
-    }
-    Ok((entities, interner))
-}
-
-/// Gives the rows to the threads in turn. A thread that has ended has met a row that it cannot
-/// read, and says so when it is joined.
-fn hand_out(engine: &Engine, senders: &[mpsc::SyncSender<Vec<Row>>]) -> Result<(), RecoveryError> {
-    let mut turns = senders.iter().cycle();
-    let mut parcel = Vec::with_capacity(PARCEL);
-    let mut send = |parcel: Vec<Row>| {
-        if let Some(sender) = turns.next() {
-            let _ = sender.send(parcel);
-        }
-    };
-    engine.visit_state(|key, row| {
-        parcel.push((key.into(), row.into()));
-        if parcel.len() == PARCEL {
-            send(std::mem::replace(&mut parcel, Vec::with_capacity(PARCEL)));
+    let rows = Mutex::new(engine.state_rows()?);
+    let threads = std::thread::available_parallelism().map_or(1, usize::from).min(8);
+    let mut entities = Entities::new();
+    std::thread::scope(|scope| {
+        let others: Vec<_> =
+            (1..threads).map(|_| scope.spawn(|| take_rows(&rows, &interner))).collect();
+        let mut parts = vec![take_rows(&rows, &interner)];
+        parts.extend(others.into_iter().map(|thread| {
+            let panicked = |_| EngineError::Panicked("while decoding".to_owned()).into();
+            thread.join().unwrap_or_else(|panic| Err(panicked(panic)))
+        }));
+        for part in parts {
+            for (tenant, mut found) in part? {
+                entities.entry(tenant).or_default().append(&mut found);
+            }
         }
         Ok::<(), RecoveryError>(())
     })?;
-    send(parcel);
+    Ok((entities, interner))
+}
+
+/// Makes entities of rows until there are no more.
+fn take_rows(
+    rows: &Mutex<StateRows>,
+    interner: &Interner,
+) -> Result<Vec<(Tenant, Vec<Found>)>, RecoveryError> {
+    let mut names = Vocabulary::of(interner);
+    let mut entities: Vec<(Tenant, Vec<Found>)> = Vec::new();
+    loop {
+        let parcel = rows.lock().take(PARCEL)?;
+        if parcel.is_empty() {
+            return Ok(entities);
+        }
+        for row in parcel {
+            read_row(&row, &mut names, &mut entities).map_err(unreadable("the entities"))?;
+        }
+    }
+}
+
+/// Adds the entity of a row. Rows of a tenant follow each other.
+fn read_row(
+    row: &StateRow,
+    names: &mut Vocabulary<'_>,
+    entities: &mut Vec<(Tenant, Vec<Found>)>,
+) -> Result<(), RowError> {
+    let tenant = codec::tenant_of_state(row.key())?;
+    if entities.last().is_none_or(|(last, _)| last.as_str() != tenant) {
+        entities.push((tenant.parse().map_err(|_| RowError::Key)?, Vec::new()));
+    }
+    if let Some((_, entities)) = entities.last_mut() {
+        entities.push(codec::read_state(row.value(), names)?);
+    }
     Ok(())
 }
 

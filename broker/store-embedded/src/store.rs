@@ -133,7 +133,7 @@ impl Resident {
 
 impl EmbeddedStore {
     /// Opens the store in the folder, or makes one there, and reads it into memory. Blocks until
-    /// that is done: some ten seconds for a million entities.
+    /// that is done: a few seconds for a million entities.
     ///
     /// # Errors
     ///

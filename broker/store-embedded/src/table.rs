@@ -1,15 +1,17 @@
 //! The entities of one tenant, resident.
 
-use std::collections::HashMap;
-
 use musubi_model::{EntityId, Position};
 use musubi_store::Found;
 use roaring::RoaringBitmap;
 
 use crate::indexes::Indexes;
+use crate::slot_table::SlotTable;
 
 /// Slots per chunk.
 const CHUNK: u32 = 4_096;
+
+/// Entities of which it pays to load them with several threads.
+pub(crate) const MANY: usize = 4_096;
 
 /// Entities in slots, in the order of their creation, and what finds them.
 ///
@@ -21,7 +23,8 @@ pub(crate) struct Table {
     /// The position of each chunk's first slot, of a freed chunk too.
     starts: Vec<Position>,
     next: u32,
-    slots: HashMap<EntityId, u32>,
+    /// The slots by the ids of their entities.
+    slots: SlotTable,
     live: RoaringBitmap,
     pub(crate) indexes: Indexes,
     version: Version,
@@ -45,13 +48,21 @@ struct Chunk {
 
 impl Table {
     /// A table of these entities, which are in the order of their positions.
-    pub(crate) fn load(entities: impl IntoIterator<Item = Found>) -> Self {
-        let mut table = Self::default();
+    pub(crate) fn load(entities: Vec<Found>) -> Self {
+        let (mut slots, mut indexes) = (SlotTable::default(), Indexes::default());
+        std::thread::scope(|scope| {
+            let mut ids = || enter_ids(&mut slots, &entities);
+            if entities.len() < MANY {
+                ids();
+            } else {
+                scope.spawn(ids);
+            }
+            indexes = Indexes::load(&entities);
+        });
+        let mut table = Self { slots, indexes, ..Self::default() };
         for found in entities {
-            let slot = table.append(found.clone());
-            table.indexes.load(slot, &found.entity);
+            table.append(found);
         }
-        table.indexes.settle();
         table
     }
 
@@ -70,7 +81,12 @@ impl Table {
     }
 
     pub(crate) fn slot_of(&self, id: &EntityId) -> Option<u32> {
-        self.slots.get(id).copied()
+        self.slots.find(self.slots.hash(id.as_str()), |slot| self.is_of(slot, id))
+    }
+
+    /// Whether the entity in a slot has this id.
+    fn is_of(&self, slot: u32, id: &EntityId) -> bool {
+        self.at(slot).is_some_and(|found| found.entity.id == *id)
     }
 
     pub(crate) fn get(&self, id: &EntityId) -> Option<&Found> {
@@ -121,14 +137,17 @@ impl Table {
         if self.next == u32::MAX {
             self.renumber();
         }
+        let hash = self.slots.hash(found.entity.id.as_str());
         let slot = self.append(found.clone());
+        self.slots.insert(hash, slot);
         self.indexes.insert(slot, &found.entity);
     }
 
     /// Takes an entity out.
     pub(crate) fn remove(&mut self, id: &EntityId) {
         self.version.writes += 1;
-        let Some(slot) = self.slots.remove(id) else { return };
+        let Some(slot) = self.slot_of(id) else { return };
+        self.slots.remove(self.slots.hash(id.as_str()), |known| known == slot);
         self.live.remove(slot);
         let (index, offset) = place(slot);
         let Some(kept) = self.chunks.get_mut(index) else { return };
@@ -144,6 +163,7 @@ impl Table {
         }
     }
 
+    /// Puts an entity in a new slot. Neither its id nor an index leads there yet.
     fn append(&mut self, found: Found) -> u32 {
         let slot = self.next;
         let (index, offset) = place(slot);
@@ -152,7 +172,6 @@ impl Table {
             self.starts.push(found.position);
         }
         if let Some(Some(chunk)) = self.chunks.get_mut(index) {
-            self.slots.insert(found.entity.id.clone(), slot);
             self.live.insert(slot);
             chunk.positions.push(found.position);
             chunk.entities.push(Some(found));
@@ -168,6 +187,14 @@ impl Table {
             self.live.iter().filter_map(|slot| self.at(slot).cloned()).collect();
         let version = Version { epoch: self.version.epoch + 1, writes: self.version.writes + 1 };
         *self = Self { version, ..Self::load(entities) };
+    }
+}
+
+/// Enters the ids of a new table's entities, which are in slots from 0 on.
+fn enter_ids(slots: &mut SlotTable, entities: &[Found]) {
+    slots.reserve(entities.len());
+    for (slot, found) in (0..).zip(entities) {
+        slots.insert(slots.hash(found.entity.id.as_str()), slot);
     }
 }
 
@@ -207,7 +234,7 @@ mod tests {
 
     #[test]
     fn an_empty_chunk_is_freed_and_positions_are_still_found() {
-        let mut table = Table::load((1..=10_000).map(|number| found(number * 10)));
+        let mut table = Table::load((1..=10_000).map(|number| found(number * 10)).collect());
         for number in 1..=u64::from(CHUNK) {
             table.remove(&found(number * 10).entity.id);
         }
@@ -222,7 +249,7 @@ mod tests {
 
     #[test]
     fn an_entity_of_a_new_position_moves_to_the_end() {
-        let mut table = Table::load((1..=3).map(found));
+        let mut table = Table::load((1..=3).map(found).collect());
         let again = Found { position: Position(4), ..found(1) };
         table.put(&again);
         assert_eq!(positions(&table), [2, 3, 4]);
@@ -231,7 +258,7 @@ mod tests {
 
     #[test]
     fn used_up_slots_begin_again() {
-        let mut table = Table::load((1..=5).map(found));
+        let mut table = Table::load((1..=5).map(found).collect());
         table.remove(&found(2).entity.id);
         let before = table.version();
         table.renumber();

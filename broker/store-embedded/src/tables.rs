@@ -22,7 +22,8 @@ impl Tables {
     /// Tables of these entities, in any order.
     pub(crate) fn load(entities: BTreeMap<Tenant, Vec<Found>>) -> Self {
         let tables = entities.into_iter().map(|(tenant, mut entities)| {
-            entities.sort_unstable_by_key(|found| found.position);
+            // Threads have read them in parts, and most parts are in order.
+            entities.sort_by_key(|found| found.position);
             (tenant, Arc::new(RwLock::new(Table::load(entities))))
         });
         Self { tables: RwLock::new(tables.collect()) }

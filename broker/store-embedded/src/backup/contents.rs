@@ -1,11 +1,12 @@
 //! What a backup says of itself, and the count that it is held against.
 
-use musubi_model::{Sequence, Timestamp};
+use musubi_model::{Sequence, Tenant, Timestamp};
 use serde::{Deserialize, Serialize};
 use xxhash_rust::xxh3::Xxh3;
 
 use crate::codec;
 use crate::engine::Table;
+use crate::interner::{Interner, Vocabulary};
 
 /// Of what a backup is.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -147,9 +148,16 @@ fn name(table: Table) -> &'static str {
 
 fn decode(table: Table, key: &[u8], value: &[u8]) -> Result<(), codec::RowError> {
     match table {
-        Table::State => codec::read_state(key, value).map(drop),
+        Table::State => decode_state(key, value),
         Table::Records => codec::read_record(key, value).map(drop),
         Table::Meta => codec::read_ceilings(value).map(drop),
         Table::Log => codec::read_log(key, value).map(drop),
     }
+}
+
+fn decode_state(key: &[u8], value: &[u8]) -> Result<(), codec::RowError> {
+    let tenant = codec::tenant_of_state(key)?;
+    tenant.parse::<Tenant>().map_err(|_| codec::RowError::Key)?;
+    let alone = Interner::default();
+    codec::read_state(value, &mut Vocabulary::of(&alone)).map(drop)
 }
