@@ -13,6 +13,7 @@ use roaring::RoaringBitmap;
 mod form;
 mod intervals;
 mod marks;
+mod sorted;
 
 pub(crate) use form::form;
 use intervals::{Interval, common, intervals};

@@ -1,13 +1,12 @@
 //! The marks of the values at one path, in order.
 
-use std::collections::BTreeSet;
-
 use musubi_model::Entity;
 use musubi_query::{AttributePath, Axis, Mark};
 use roaring::RoaringBitmap;
 use smallvec::SmallVec;
 use xxhash_rust::xxh3::xxh3_64;
 
+use super::sorted::Sorted;
 use super::{Edit, Interval};
 
 /// The most marks of one entity that are put in order. With more of them, long arrays, the entity
@@ -60,7 +59,7 @@ pub(super) struct Keys {
 /// Slots by the marks of their values.
 #[derive(Debug, Default, PartialEq)]
 pub(super) struct Marks {
-    entries: BTreeSet<(Line, u64, u32)>,
+    entries: Sorted<(Line, u64, u32)>,
     /// Slots with more than one mark.
     several: RoaringBitmap,
     /// Slots with so many marks that none of them is among the entries.
@@ -130,7 +129,7 @@ impl Marks {
             }
         }
         places.sort_unstable();
-        marks.entries = places.into_iter().collect();
+        marks.entries = Sorted::of(&places);
         marks
     }
 
@@ -172,9 +171,10 @@ impl Marks {
         }
         let mut room = most;
         for (line, from, to) in intervals {
-            for (_, _, slot) in self.entries.range((*line, *from, 0)..=(*line, *to, u32::MAX)) {
+            let (from, to) = ((*line, *from, 0), (*line, *to, u32::MAX));
+            for (_, _, slot) in self.entries.between(&from, &to, room)? {
                 room = room.checked_sub(1)?;
-                slots.insert(*slot);
+                slots.insert(slot);
             }
         }
         Some(slots)
