@@ -12,6 +12,7 @@ use crate::expiries::Expiries;
 use crate::relationships::{Targets, has_targets};
 use crate::rtree::Extents;
 use crate::table::MANY;
+use crate::values::Values;
 
 /// What is known of a table's entities without looking at them.
 #[derive(Debug, Default)]
@@ -21,6 +22,8 @@ pub(crate) struct Indexes {
     attributes: HashMap<AttrName, AttributeIndex, RandomState>,
     /// Slots by when the first part of their entity expires.
     pub(crate) expiries: Expiries,
+    /// Slots by values, where queries have asked for them.
+    pub(crate) values: Values,
 }
 
 /// What is known of one attribute.
@@ -82,6 +85,7 @@ impl Indexes {
             self.insert_attribute(slot, attribute, geometries);
         }
         self.expiries.insert(slot, entity.first_expiry());
+        self.values.insert(slot, entity);
     }
 
     /// Takes out the entity of a slot.
@@ -96,11 +100,13 @@ impl Indexes {
             self.remove_attribute(slot, attribute);
         }
         self.expiries.remove(slot, entity.first_expiry());
+        self.values.remove(slot, entity);
     }
 
     /// Follows the change of a slot's entity. What stays as it is, is not touched: most writes
     /// change values that no index knows.
     pub(crate) fn update(&mut self, slot: u32, old: &Entity, new: &Entity) {
+        self.values.update(slot, old, new);
         if old.types != new.types {
             for name in &old.types {
                 remove_from(&mut self.types, name, slot);

@@ -22,6 +22,7 @@ mod committer;
 mod cost;
 mod engine;
 mod expiries;
+mod fetch;
 mod folder;
 mod health;
 mod indexes;
@@ -47,6 +48,7 @@ mod table;
 mod tables;
 #[cfg(test)]
 mod tests;
+mod values;
 
 pub use backup::{
     ArchiveError, AttachedFile, Backup, BackupFile, BackupHead, Contents, LogHold, RestoreError,

@@ -31,6 +31,10 @@ pub struct EmbeddedOptions {
     /// The longest that one query may scan before it is refused with
     /// [`StoreError::TooComplex`](musubi_store::StoreError::TooComplex).
     pub query_time_limit: Duration,
+    /// How many entities one query looks at before the values that it asks for are indexed; in a
+    /// large table more, a part of all. The values at eight paths of a tenant are indexed at most,
+    /// each in some 20 bytes per entity that has the attribute.
+    pub index_after: usize,
     /// How many long scans run at once, from 1; others wait for one to end.
     pub scans: usize,
     /// The most changes that are kept in memory for readers of the log's end.
@@ -49,6 +53,7 @@ impl EmbeddedOptions {
             min_free_disk: 256 << 20,
             log_segment: 100_000,
             query_time_limit: Duration::from_secs(5),
+            index_after: 512,
             scans: 2,
             recent_changes: 16_384,
             recent_bytes: 8 << 20,

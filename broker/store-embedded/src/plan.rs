@@ -10,6 +10,7 @@ use roaring::RoaringBitmap;
 
 use crate::indexes::AttributeIndex;
 use crate::table::Table;
+use crate::values::Coverage;
 
 /// The most scopes, times patterns, that are compared while planning. Beyond, the scope query is
 /// asked of the entities.
@@ -168,13 +169,16 @@ fn estimate<'t>(table: &'t Table, filter: &Filter) -> Estimate<'t> {
 }
 
 fn intersection<'t>(estimates: impl Iterator<Item = Estimate<'t>>) -> Estimate<'t> {
-    estimates.fold(Estimate { slots: None, is_exact: true }, |all, next| {
-        let slots = match (all.slots, next.slots) {
-            (Some(one), Some(other)) => Some(Cow::Owned(&*one & &*other)),
-            (one, other) => one.or(other),
-        };
-        Estimate { slots, is_exact: all.is_exact && next.is_exact }
-    })
+    let mut is_exact = true;
+    let known = estimates.filter_map(|estimate| {
+        is_exact &= estimate.is_exact;
+        estimate.slots
+    });
+    let mut known: Vec<_> = known.collect();
+    // What is small stays small, whatever it is compared with.
+    known.sort_by_cached_key(|slots| slots.len());
+    let slots = known.into_iter().reduce(|one, other| Cow::Owned(&*one & &*other));
+    Estimate { slots, is_exact }
 }
 
 fn union<'t>(estimates: impl Iterator<Item = Estimate<'t>>) -> Estimate<'t> {
@@ -222,15 +226,121 @@ fn of_geo_query<'t>(table: &'t Table, query: &GeoQuery) -> Estimate<'t> {
 
 fn of_query<'t>(table: &'t Table, query: &Query) -> Estimate<'t> {
     match query {
-        Query::And(queries) => intersection(queries.iter().map(|query| of_query(table, query))),
+        Query::And(queries) => of_conjunction(table, queries),
         Query::Or(queries) => union(queries.iter().map(|query| of_query(table, query))),
         Query::Exists { expected: false, .. } => Estimate::unknown(),
-        Query::Compare { path, comparison: Comparison::Equal(literals) } => {
-            equal(table, path, literals)
-        }
-        // Where there is no value no comparison holds, "unequal" neither.
-        Query::Exists { path, expected: true } | Query::Compare { path, .. } => having(table, path),
+        Query::Exists { path, expected: true } => having(table, path),
+        Query::Compare { path, comparison } => of_values(table, path, &[comparison])
+            .unwrap_or_else(|| of_attribute(table, path, comparison)),
     }
+}
+
+/// What is asked of the values at one path is looked up at once: each condition alone may be
+/// satisfied by half of the entities, as the two ends of a range are.
+fn of_conjunction<'t>(table: &'t Table, queries: &[Query]) -> Estimate<'t> {
+    let mut known: Vec<(&AttributePath, bool)> = Vec::new();
+    let mut estimates = Vec::new();
+    for query in queries {
+        let Query::Compare { path, comparison } = query else {
+            estimates.push(of_query(table, query));
+            continue;
+        };
+        let is_known =
+            known.iter().find(|(other, _)| *other == path).map(|(_, is_known)| *is_known);
+        let is_known = is_known.unwrap_or_else(|| {
+            let same = queries.iter().filter_map(|query| match query {
+                Query::Compare { path: other, comparison } if other == path => Some(comparison),
+                Query::Compare { .. } | Query::Exists { .. } | Query::And(_) | Query::Or(_) => None,
+            });
+            let found = of_values(table, path, &same.collect::<Vec<_>>());
+            let is_known = found.is_some();
+            estimates.extend(found);
+            known.push((path, is_known));
+            is_known
+        });
+        if !is_known {
+            estimates.push(of_attribute(table, path, comparison));
+        }
+    }
+    intersection(estimates.into_iter())
+}
+
+/// What the index of the values at a path says of all these comparisons; none if it says nothing.
+fn of_values<'t>(
+    table: &'t Table,
+    path: &AttributePath,
+    comparisons: &[&Comparison],
+) -> Option<Estimate<'t>> {
+    let slots = table.indexes.values.slots(path, comparisons)?;
+    Some(Estimate::some_of(Cow::Owned(slots)))
+}
+
+/// What is known of a comparison by the attribute alone.
+fn of_attribute<'t>(
+    table: &'t Table,
+    path: &AttributePath,
+    comparison: &Comparison,
+) -> Estimate<'t> {
+    match comparison {
+        Comparison::Equal(literals) => equal(table, path, literals),
+        // Where there is no value no comparison holds, "unequal" neither.
+        Comparison::NotEqual(_)
+        | Comparison::Greater(_)
+        | Comparison::GreaterOrEqual(_)
+        | Comparison::Less(_)
+        | Comparison::LessOrEqual(_)
+        | Comparison::Like(_)
+        | Comparison::NotLike(_) => having(table, path),
+    }
+}
+
+/// A path whose values would have to be indexed to look at fewer entities for this filter; none if
+/// that would not help.
+pub(crate) fn unindexed<'q>(table: &Table, filter: &'q Filter) -> Option<&'q AttributePath> {
+    match of_filter(table, filter) {
+        Coverage::Missing(path) => Some(path),
+        Coverage::Indexed | Coverage::Never => None,
+    }
+}
+
+fn of_filter<'q>(table: &Table, filter: &'q Filter) -> Coverage<'q> {
+    match filter {
+        Filter::Query(query) => coverage(table, query),
+        Filter::All(filters) => all(filters.iter().map(|filter| of_filter(table, filter))),
+        Filter::Any(filters) => any(filters.iter().map(|filter| of_filter(table, filter))),
+        Filter::IdPattern(_) => Coverage::Never,
+        Filter::Ids(_)
+        | Filter::Type(_)
+        | Filter::HasAny(_)
+        | Filter::Geo(_)
+        | Filter::Scope(_)
+        | Filter::ExpiresBy(_) => Coverage::Indexed,
+    }
+}
+
+fn coverage<'q>(table: &Table, query: &'q Query) -> Coverage<'q> {
+    match query {
+        Query::And(queries) => all(queries.iter().map(|query| coverage(table, query))),
+        Query::Or(queries) => any(queries.iter().map(|query| coverage(table, query))),
+        Query::Exists { expected, .. } if *expected => Coverage::Indexed,
+        Query::Exists { .. } => Coverage::Never,
+        Query::Compare { path, comparison } => table.indexes.values.coverage(path, comparison),
+    }
+}
+
+/// Of conditions that all hold, one that can be looked up will do.
+fn all<'q>(mut parts: impl Iterator<Item = Coverage<'q>>) -> Coverage<'q> {
+    let missing = |part: &Coverage<'q>| matches!(part, Coverage::Missing(_));
+    parts.find(missing).unwrap_or(Coverage::Indexed)
+}
+
+/// Of conditions of which one holds, each has to be looked up.
+fn any<'q>(parts: impl Iterator<Item = Coverage<'q>>) -> Coverage<'q> {
+    parts.fold(Coverage::Indexed, |known, part| match (known, part) {
+        (Coverage::Never, _) | (_, Coverage::Never) => Coverage::Never,
+        (Coverage::Missing(path), _) | (_, Coverage::Missing(path)) => Coverage::Missing(path),
+        (Coverage::Indexed, Coverage::Indexed) => Coverage::Indexed,
+    })
 }
 
 /// Whether a path is that of a time which every entity has, beside its attributes.

@@ -14,9 +14,11 @@ use tokio::time::Instant;
 
 use crate::answer::Answer;
 use crate::cost::{Cost, Meter, is_little};
+use crate::fetch::{TOGETHER, fetch};
 use crate::neighbors::Neighbors;
-use crate::plan::{Plan, Residue};
+use crate::plan::{Plan, Residue, unindexed};
 use crate::table::{Table, Version};
+use crate::values;
 
 /// The most entities whose pointers are taken under one lock.
 const SLICE: usize = 1_024;
@@ -26,6 +28,9 @@ const INLINE: usize = 2_048;
 
 /// The longest that the caller's thread looks at them.
 const INLINE_TIME: Duration = Duration::from_millis(1);
+
+/// An index is made after a look at one of so many entities.
+const INDEX_PART: usize = 64;
 
 /// The most entities with something expired that are looked at under the lock, so that the indexes
 /// may answer for all others.
@@ -61,10 +66,12 @@ pub(crate) struct Scan<'q> {
     last: Position,
     version: Version,
     answer: Answer,
+    /// How many entities may still be looked at before their values are to be indexed.
+    left: usize,
 }
 
-/// Begins to answer a query.
-pub(crate) fn begin<'q>(table: &Table, query: &'q EntityQuery) -> Step<'q> {
+/// Begins to answer a query, which looks at so many entities before their values are indexed.
+pub(crate) fn begin<'q>(table: &Table, query: &'q EntityQuery, index_after: usize) -> Step<'q> {
     let expired_by = query.at.filter(|at| table.indexes.expiries.any_by(*at));
     if let Some(page) = look_up(table, query, expired_by) {
         return Step::Done(page);
@@ -100,7 +107,17 @@ pub(crate) fn begin<'q>(table: &Table, query: &'q EntityQuery) -> Step<'q> {
         slice: slice.into_iter(),
         version: table.version(),
         answer: Answer::new(query),
+        left: looks(table, query, index_after),
     }))
+}
+
+/// How many entities are looked at before an index is made: no small part of all, because that takes
+/// as long as looking at all of them.
+fn looks(table: &Table, query: &EntityQuery, index_after: usize) -> usize {
+    match unindexed(table, &query.filter) {
+        Some(_) => index_after.max(table.len() / INDEX_PART),
+        None => usize::MAX,
+    }
 }
 
 /// The entities of some ids, found without any index but that of the ids.
@@ -235,18 +252,39 @@ impl Scan<'_> {
         self.run_until(table, Meter::inline(Instant::now() + INLINE_TIME))
     }
 
-    /// Looks at the entities, for so long at most.
+    /// Looks at the entities, for so long at most. If there are many and an index of their values
+    /// would leave fewer, that is made, and the query begun again.
     pub(crate) fn run(
         self: Box<Self>,
         table: &RwLock<Table>,
         limit: Duration,
+        index_after: usize,
     ) -> Result<Page, StoreError> {
-        self.run_until(table, Meter::pooled(Instant::now() + limit)).map_err(|_| {
-            StoreError::TooComplex(u64::try_from(limit.as_millis()).unwrap_or(u64::MAX))
-        })
+        let deadline = Instant::now() + limit;
+        let too_complex =
+            || StoreError::TooComplex(u64::try_from(limit.as_millis()).unwrap_or(u64::MAX));
+        let mut scan = self.into_owned();
+        loop {
+            scan = match scan.run_until(table, Meter::pooled(deadline)) {
+                Ok(page) => return Ok(page),
+                Err(scan) if scan.left == 0 => scan,
+                Err(_) => return Err(too_complex()),
+            };
+            let path = unindexed(&table.read(), &scan.query.filter).cloned();
+            if !path.is_some_and(|path| values::form(table, &path, deadline)) {
+                scan.left = usize::MAX;
+                continue;
+            }
+            let query = scan.query.into_owned();
+            scan = match begin(&table.read(), &query, index_after) {
+                Step::Done(page) => return Ok(page),
+                Step::Look(scan) => scan.into_owned(),
+            };
+        }
     }
 
-    /// Looks at the entities, slice by slice. Gives itself back when the time is up, or the room.
+    /// Looks at the entities, slice by slice. Gives itself back when the time is up, or the room, or
+    /// when so many were looked at that their values are to be indexed.
     fn run_until(
         mut self: Box<Self>,
         table: &RwLock<Table>,
@@ -254,7 +292,18 @@ impl Scan<'_> {
     ) -> Result<Page, Box<Self>> {
         let neighbors = Neighbors { table, at: self.query.at };
         loop {
+            let mut fetched = 0_usize;
             while let Some(next) = self.slice.as_slice().first() {
+                if fetched == 0 {
+                    let ahead = self.slice.as_slice().iter().take(TOGETHER);
+                    fetch(ahead.map(|found| &*found.entity), None);
+                    fetched = TOGETHER;
+                }
+                fetched -= 1;
+                if self.left == 0 {
+                    return Err(self);
+                }
+                self.left -= 1;
                 if !meter.allows(self.cost.for_entity(&next.entity)) {
                     return Err(self);
                 }

@@ -289,9 +289,10 @@ impl Store for EmbeddedStore {
         let Some(table) = self.table(tenant) else {
             return ready(Ok(Page { total: query.count.then_some(0), ..Page::default() })).boxed();
         };
-        let limit = self.shared.options.query_time_limit;
+        let (limit, after) =
+            (self.shared.options.query_time_limit, self.shared.options.index_after);
         // The lock is let go before anything is looked at.
-        let step = scan::begin(&table.read(), query);
+        let step = scan::begin(&table.read(), query, after);
         let scan = match step {
             Step::Done(page) => return ready(Ok(page)).boxed(),
             Step::Look(scan) => scan,
@@ -300,7 +301,7 @@ impl Store for EmbeddedStore {
             Ok(page) => ready(Ok(page)).boxed(),
             Err(scan) => {
                 let scan = scan.into_owned();
-                self.pool.run("scanning", move || scan.run(&table, limit)).boxed()
+                self.pool.run("scanning", move || scan.run(&table, limit, after)).boxed()
             }
         }
     }

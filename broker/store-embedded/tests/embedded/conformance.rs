@@ -107,6 +107,8 @@ async fn it_passes_the_suite_in_sync() {
 async fn it_passes_the_suite_in_intervals() {
     let subject = Embedded(|path| EmbeddedOptions {
         durability: Durability::Interval(Duration::from_millis(20)),
+        // Whatever is asked for is indexed at once.
+        index_after: 0,
         ..EmbeddedOptions::new(path)
     });
     check(&subject, Plan { seed: 1_000, ..Plan::default() }).await.unwrap();
@@ -117,6 +119,7 @@ async fn it_passes_the_suite_with_a_log_on_the_disk_alone() {
     let subject = Embedded(|path| EmbeddedOptions {
         durability: Durability::Interval(Duration::from_millis(20)),
         recent_changes: 5,
+        index_after: 50,
         ..EmbeddedOptions::new(path)
     });
     check(&subject, Plan { seed: 2_000, cases: 12, population: 1_500, ..Plan::default() })

@@ -1,0 +1,218 @@
+//! The values at paths, in order: made when queries ask for them, kept up by every write.
+//!
+//! A query that has looked at many entities without an end has the values at one of its paths
+//! indexed ([`form`]), beside the lock. From then on such queries look at the entities whose values
+//! may fit. What the index says is a superset: the entities are still asked.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use musubi_model::Entity;
+use musubi_query::{AttributePath, Comparison};
+use roaring::RoaringBitmap;
+
+mod form;
+mod intervals;
+mod marks;
+mod sorted;
+
+pub(crate) use form::form;
+use intervals::{Interval, common, intervals};
+use marks::{Entry, Marks, keys};
+
+/// The most paths of one table whose values are indexed. Another one takes the place of the one
+/// that was not asked for longest.
+const MAX_PATHS: usize = 8;
+
+/// The most entries that are gathered for one condition. Beyond, it does not say enough to be
+/// worth the time under the lock.
+const WIDEST: usize = 8_192;
+
+/// The most edits that wait for an index that is being made. With more of them it is given up.
+const MAX_EDITS: usize = 1 << 20;
+
+/// The indexes of one table.
+#[derive(Debug, Default)]
+pub(crate) struct Values {
+    indexes: Vec<PathValues>,
+    /// Counts the questions, to know which index was not asked for longest.
+    questions: AtomicU64,
+    /// The number of the index that was begun last.
+    begun: u64,
+}
+
+/// The values at one path.
+#[derive(Debug)]
+struct PathValues {
+    path: AttributePath,
+    number: u64,
+    asked: AtomicU64,
+    state: State,
+}
+
+#[derive(Debug)]
+enum State {
+    /// Somebody reads the entities. What is written meanwhile waits here, in its order.
+    Forming(Vec<Edit>),
+    Formed(Marks),
+}
+
+/// What a write does to an index.
+#[derive(Clone, Copy, Debug)]
+enum Edit {
+    Insert(Entry),
+    Remove(Entry),
+}
+
+/// How a part of a filter stands to the indexes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Coverage<'q> {
+    /// An index answers it.
+    Indexed,
+    /// An index of the values at this path would.
+    Missing(&'q AttributePath),
+    /// No index will.
+    Never,
+}
+
+impl Values {
+    /// Puts in the entity of a new slot.
+    pub(crate) fn insert(&mut self, slot: u32, entity: &Entity) {
+        for index in &mut self.indexes {
+            for entry in keys(&index.path, entity).entries(slot) {
+                index.edit(Edit::Insert(entry));
+            }
+        }
+    }
+
+    /// Takes out the entity of a slot.
+    pub(crate) fn remove(&mut self, slot: u32, entity: &Entity) {
+        for index in &mut self.indexes {
+            for entry in keys(&index.path, entity).entries(slot) {
+                index.edit(Edit::Remove(entry));
+            }
+        }
+    }
+
+    /// Follows the change of a slot's entity.
+    pub(crate) fn update(&mut self, slot: u32, old: &Entity, new: &Entity) {
+        for index in &mut self.indexes {
+            let Some(name) = index.path.names.first() else { continue };
+            if old.attribute(name) == new.attribute(name) {
+                continue;
+            }
+            let (before, after) = (keys(&index.path, old), keys(&index.path, new));
+            if before == after {
+                continue;
+            }
+            for entry in before.entries(slot) {
+                index.edit(Edit::Remove(entry));
+            }
+            for entry in after.entries(slot) {
+                index.edit(Edit::Insert(entry));
+            }
+        }
+    }
+
+    /// The slots where all of these comparisons may hold for values at the path; none if nothing is
+    /// known, or too many may be.
+    pub(crate) fn slots(
+        &self,
+        path: &AttributePath,
+        comparisons: &[&Comparison],
+    ) -> Option<RoaringBitmap> {
+        let index = self.indexes.iter().find(|index| index.path == *path)?;
+        let State::Formed(marks) = &index.state else { return None };
+        let mut known = comparisons.iter().filter_map(|comparison| intervals(comparison));
+        let mut wanted = known.next()?;
+        let mut is_one = true;
+        for further in known {
+            wanted = common(&wanted, &further);
+            is_one = false;
+        }
+        let question = self.questions.fetch_add(1, Ordering::Relaxed) + 1;
+        index.asked.store(question, Ordering::Relaxed);
+        // Of several values one may satisfy this comparison, and another one that.
+        marks.slots(&wanted, WIDEST, is_one)
+    }
+
+    /// Whether an index answers this comparison, or would.
+    pub(crate) fn coverage<'q>(
+        &self,
+        path: &'q AttributePath,
+        comparison: &Comparison,
+    ) -> Coverage<'q> {
+        if !path.has_marks() || intervals(comparison).is_none() {
+            Coverage::Never
+        } else if self.indexes.iter().any(|index| index.path == *path) {
+            Coverage::Indexed
+        } else {
+            Coverage::Missing(path)
+        }
+    }
+
+    /// Begins an index. From now on every write is noted for it. Gives its number, and the index
+    /// that had to go for it; none if there is one, or no room.
+    fn begin(&mut self, path: &AttributePath) -> Option<(u64, Option<PathValues>)> {
+        if self.indexes.iter().any(|index| index.path == *path) {
+            return None;
+        }
+        let mut gone = None;
+        if self.indexes.len() >= MAX_PATHS {
+            let formed = self.indexes.iter().enumerate().filter(|(_, index)| index.is_formed());
+            let asked = |(_, index): &(usize, &PathValues)| index.asked.load(Ordering::Relaxed);
+            let (place, _) = formed.min_by_key(asked)?;
+            gone = Some(self.indexes.swap_remove(place));
+        }
+        self.begun += 1;
+        *self.questions.get_mut() += 1;
+        let question = *self.questions.get_mut();
+        self.indexes.push(PathValues {
+            path: path.clone(),
+            number: self.begun,
+            asked: AtomicU64::new(question),
+            state: State::Forming(Vec::new()),
+        });
+        Some((self.begun, gone))
+    }
+
+    /// The index of this number, if it is still being made.
+    fn forming(&mut self, number: u64) -> Option<&mut PathValues> {
+        let index = self.indexes.iter_mut().find(|index| index.number == number)?;
+        match &index.state {
+            State::Forming(edits) if edits.len() <= MAX_EDITS => Some(index),
+            State::Forming(_) | State::Formed(_) => None,
+        }
+    }
+
+    /// The marks at a path, if they are indexed.
+    #[cfg(test)]
+    fn formed(&self, path: &AttributePath) -> Option<&Marks> {
+        match &self.indexes.iter().find(|index| index.path == *path)?.state {
+            State::Formed(marks) => Some(marks),
+            State::Forming(_) => None,
+        }
+    }
+
+    /// Gives up an index that was begun.
+    fn abandon(&mut self, number: u64) {
+        self.indexes.retain(|index| index.number != number);
+    }
+}
+
+impl PathValues {
+    fn is_formed(&self) -> bool {
+        matches!(self.state, State::Formed(_))
+    }
+
+    fn edit(&mut self, edit: Edit) {
+        match &mut self.state {
+            State::Formed(marks) => marks.edit(edit),
+            // One more than that tells the maker that it was too many.
+            State::Forming(edits) if edits.len() <= MAX_EDITS => edits.push(edit),
+            State::Forming(_) => {}
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;
