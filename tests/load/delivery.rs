@@ -34,6 +34,10 @@ const PATIENCE: Duration = Duration::from_secs(20);
 const PUNCTUAL: u64 = 2000;
 /// The 99th percentile that is to be reached, in milliseconds.
 const REACH: f64 = 20.0;
+/// The median that is to be reached after the sync, in milliseconds.
+const MEDIAN: f64 = 2.0;
+/// And the 99th percentile.
+const TAIL: f64 = 10.0;
 /// How much higher it may be with bad endpoints among the others: what two runs of the same kind
 /// differ by.
 const NO_EFFECT: f64 = 1.25;
@@ -158,7 +162,16 @@ pub(crate) async fn measure(plan: &Plan) -> Result<Vec<Line>, Failure> {
         runs.add("delivery", deliver(plan, Trouble::None).await?);
     }
     let is_reached = runs.is_complete() && runs.p99().median() <= REACH;
-    Ok(vec![Line::new(
+    let [after, latest] =
+        [500, 990].map(|share| runs.of(|run| percentile(&run.from_answer, share)));
+    let is_prompt = after.median() <= MEDIAN && latest.median() <= TAIL;
+    let prompt = Line::new(
+        "the same, after the sync: from the answer, which follows it, to the receiver",
+        format!("100 % delivered, p50 ≤ {MEDIAN} ms, p99 ≤ {TAIL} ms"),
+        format!("{} %; p50 {after} ms, p99 {latest} ms", number(runs.share())),
+        Mark::of(is_prompt && runs.is_complete()),
+    );
+    let whole = Line::new(
         format!(
             "delivery, {RATE} changes/s to {SUBSCRIPTIONS} subscriptions at {ENDPOINTS} endpoints, \
              `sync`"
@@ -176,7 +189,8 @@ pub(crate) async fn measure(plan: &Plan) -> Result<Vec<Line>, Failure> {
             number(plan.delivery.as_secs_f64()),
         ),
         Mark::of(is_reached),
-    )])
+    );
+    Ok(vec![whole, prompt])
 }
 
 /// Measures delivery with bad endpoints among the others, in turn with delivery without.

@@ -5,6 +5,8 @@
 //! the table.
 
 mod bare;
+mod batch;
+mod cores;
 mod delivery;
 mod demo;
 mod disk;
@@ -13,14 +15,15 @@ mod feed;
 mod generator;
 mod history;
 mod matching;
+mod measured;
 mod mqtt;
-mod post;
 mod read;
 mod receivers;
 mod report;
 mod sample;
 mod streams;
 mod usage;
+mod writes;
 
 use std::io::Write as _;
 use std::path::PathBuf;
@@ -31,6 +34,7 @@ use clap::{Parser, Subcommand, ValueEnum};
 use tempfile::TempDir;
 
 use crate::report::Line;
+use crate::writes::Write;
 
 /// Why a figure could not be taken.
 type Failure = Box<dyn std::error::Error + Send + Sync>;
@@ -69,8 +73,15 @@ enum Row {
     Trouble,
     /// MQTT messages that become durable entities.
     Mqtt,
-    /// Creating entities: `sync` beside `interval`.
+    /// Creating entities: `interval` beside a server that only answers from memory, `sync` beside
+    /// `interval` and the disk.
     Post,
+    /// Changing an attribute: the same.
+    Patch,
+    /// Upserting 1,000 entities at a time.
+    Batch,
+    /// Reading, writing and MQTT with one core and with two for the broker.
+    Cores,
     /// Reading an entity and a page, beside a server that only answers from memory.
     Get,
     /// A feed of 1,164 docks.
@@ -84,12 +95,15 @@ enum Row {
 }
 
 impl Row {
-    const ALL: [Self; 10] = [
+    const ALL: [Self; 13] = [
         Self::Match,
         Self::Delivery,
         Self::Trouble,
         Self::Mqtt,
         Self::Post,
+        Self::Patch,
+        Self::Batch,
+        Self::Cores,
         Self::Get,
         Self::Feed,
         Self::Demo,
@@ -101,13 +115,11 @@ impl Row {
 /// The parts of a load run that are processes of their own.
 #[derive(Debug, Subcommand)]
 enum Part {
-    /// Serves two recorded answers from memory: the limit that reading is compared with.
+    /// Serves recorded answers from memory: the limit that reading and writing are compared with.
     #[command(hide = true)]
     Bare {
-        /// File with the answer for one entity, head included.
-        entity: PathBuf,
-        /// File with the answer for a page, head included.
-        page: PathBuf,
+        /// Folder with the answers.
+        folder: PathBuf,
     },
     /// Receives notifications, and notes how long they took.
     #[command(hide = true)]
@@ -163,7 +175,7 @@ impl Plan {
 fn main() -> ExitCode {
     let arguments = Arguments::parse();
     let done = match &arguments.part {
-        Some(Part::Bare { entity, page }) => bare::run(entity, page),
+        Some(Part::Bare { folder }) => bare::run(folder),
         Some(Part::Receivers { count, slow }) => receivers::run(*count, *slow),
         None => measure(&arguments),
     };
@@ -202,7 +214,10 @@ fn measure(arguments: &Arguments) -> Result<(), Failure> {
                 Row::Delivery => delivery::measure(&plan).await,
                 Row::Trouble => delivery::measure_trouble(&plan).await,
                 Row::Mqtt => mqtt::measure(&plan).await,
-                Row::Post => post::measure(&plan).await,
+                Row::Post => writes::measure(&plan, Write::Create).await,
+                Row::Patch => writes::measure(&plan, Write::Change).await,
+                Row::Batch => batch::measure(&plan).await,
+                Row::Cores => cores::measure(&plan).await,
                 Row::Get => read::measure(&plan).await,
                 Row::Feed => feed::measure(&plan).await,
                 Row::Demo => demo::measure(&plan).await,
