@@ -119,7 +119,7 @@ impl Side {
             Work::Mqtt(fleets) if is_counted => {
                 let outcome = mqtt::flood(&self.server, std::mem::take(fleets), plan.round).await?;
                 outcome.note(&mut self.measured);
-                *fleets = outcome.into_fleets();
+                *fleets = outcome.into_fleets().0;
             }
             // The devices have published before.
             Work::Mqtt(_) => {}

@@ -21,7 +21,7 @@ use crate::usage::{Processor, idle, megabytes, memory};
 use crate::{Failure, Plan};
 
 const SUBSCRIPTIONS: u64 = 10_000;
-const ENDPOINTS: usize = 100;
+pub(crate) const ENDPOINTS: usize = 100;
 /// Changes in a second, each a request of its own.
 const RATE: u64 = 5000;
 /// Connections of the generator.
@@ -279,6 +279,15 @@ fn by_second(changes: &[(u64, u32)], begin: u64) -> Sample {
     seconds.into_values().map(percentile).collect()
 }
 
+/// Starts the receivers of those whose endpoints are good.
+///
+/// # Errors
+///
+/// If this program cannot be found.
+pub(crate) fn start_good_receivers() -> Result<Musubi, Failure> {
+    start_receivers(Trouble::None)
+}
+
 fn start_receivers(trouble: Trouble) -> Result<Musubi, Failure> {
     // The dead one is not among them.
     let (count, slow) = match trouble {
@@ -293,8 +302,13 @@ fn start_broker(folder: &Path) -> Musubi {
     Musubi::serve(&folder.join("data"), &["--log-level", "error"])
 }
 
+/// The name of the subscription to an entity.
+pub(crate) fn subscription_id(number: u64) -> String {
+    format!("urn:ngsi-ld:Subscription:{number:05}")
+}
+
 /// The endpoint of a subscription.
-fn endpoint(subscription: u64) -> usize {
+pub(crate) fn endpoint(subscription: u64) -> usize {
     usize::try_from(subscription).unwrap_or_default() % ENDPOINTS
 }
 
@@ -321,7 +335,11 @@ async fn wait_for(
 }
 
 /// Creates the entities and the subscriptions, each to one of them.
-async fn fill(server: SocketAddr, ports: &[u16]) -> Result<(), Failure> {
+///
+/// # Errors
+///
+/// If one of them is not created.
+pub(crate) async fn fill(server: SocketAddr, ports: &[u16]) -> Result<(), Failure> {
     let ports: Arc<[u16]> = ports.into();
     let next = Arc::new(AtomicU64::new(0));
     let mut workers = JoinSet::new();
@@ -341,10 +359,11 @@ async fn fill(server: SocketAddr, ports: &[u16]) -> Result<(), Failure> {
                     id = entity_id(number)
                 );
                 let subscription = format!(
-                    "{{\"id\":\"urn:ngsi-ld:Subscription:{number:05}\",\"type\":\"Subscription\",\
+                    "{{\"id\":\"{name}\",\"type\":\"Subscription\",\
                      \"entities\":[{{\"id\":\"{id}\",\"type\":\"Sensor\"}}],\
                      \"notification\":{{\"endpoint\":{{\
                      \"uri\":\"http://127.0.0.1:{port}/notify\"}}}}}}",
+                    name = subscription_id(number),
                     id = entity_id(number)
                 );
                 for (path, body) in [("entities", entity), ("subscriptions", subscription)] {
@@ -363,11 +382,13 @@ async fn fill(server: SocketAddr, ports: &[u16]) -> Result<(), Failure> {
     Ok(())
 }
 
-fn entity_id(number: u64) -> String {
+/// The name of an entity.
+pub(crate) fn entity_id(number: u64) -> String {
     format!("urn:ngsi-ld:Sensor:{number:05}")
 }
 
-fn request(server: SocketAddr, (method, path): (&str, &str), body: &str) -> String {
+/// A request with a body.
+pub(crate) fn request(server: SocketAddr, (method, path): (&str, &str), body: &str) -> String {
     format!(
         "{method} /ngsi-ld/v1/{path} HTTP/1.1\r\nHost: {server}\r\n\
          Content-Type: application/json\r\nContent-Length: {}\r\n\r\n{body}",

@@ -98,6 +98,18 @@ pub(crate) fn page(server: SocketAddr) -> Template {
     get(server, &format!("/ngsi-ld/v1/entities?type={TYPE}&limit=20"))
 }
 
+/// `GET /entities` for the only one of a group.
+pub(crate) fn of_group(server: SocketAddr) -> Template {
+    let group = format!("%22urn:ngsi-ld:StreetLightGroup:{NUMBER}%22");
+    get(server, &format!("/ngsi-ld/v1/entities?type={TYPE}&q=refStreetLightGroup=={group}"))
+}
+
+/// `DELETE /entities/{id}` of entity after entity.
+pub(crate) fn delete(server: SocketAddr) -> Template {
+    let path = format!("/ngsi-ld/v1/entities/{}", id());
+    Template::new(format!("DELETE {path} HTTP/1.1\r\nHost: {server}\r\n\r\n"))
+}
+
 fn get(server: SocketAddr, path: &str) -> Template {
     Template::new(format!(
         "GET {path} HTTP/1.1\r\nHost: {server}\r\nAccept: application/json\r\n\r\n"

@@ -21,6 +21,7 @@ mod read;
 mod receivers;
 mod report;
 mod sample;
+mod soak;
 mod streams;
 mod usage;
 mod writes;
@@ -43,12 +44,15 @@ type Failure = Box<dyn std::error::Error + Send + Sync>;
 #[derive(Debug, Parser)]
 #[command(name = "load", args_conflicts_with_subcommands = true)]
 struct Arguments {
-    /// What to measure; everything if nothing is named.
+    /// What to measure; everything but the soak if nothing is named.
     rows: Vec<Row>,
     /// Length of the MQTT row. Fewer than 300 also shorten the history in proportion, fewer than 60 also shorten the wait of the demo, fewer than 5 the
     /// rounds of the others.
     #[arg(long, value_name = "N", default_value_t = 300)]
     seconds: u32,
+    /// Length of the soak.
+    #[arg(long, value_name = "N", default_value_t = 30)]
+    minutes: u32,
     /// How often each of two sides is measured.
     #[arg(long, value_name = "N", default_value_t = 5)]
     rounds: u32,
@@ -90,11 +94,14 @@ enum Row {
     Demo,
     /// What entities were: questions, disk, writing with it and without, a backup.
     History,
+    /// Everything together for half an hour at half of the highest rates; only when it is named.
+    Soak,
     /// Server-Sent Events: memory per client, and whether each is told everything.
     Streams,
 }
 
 impl Row {
+    /// Those that are measured if nothing is named.
     const ALL: [Self; 13] = [
         Self::Match,
         Self::Delivery,
@@ -140,6 +147,8 @@ struct Plan {
     delivery: Duration,
     /// Length of one round.
     round: Duration,
+    /// Length of the soak.
+    soak: Duration,
     /// How many rounds each side gets.
     rounds: u32,
     /// How long after its start the demo's memory is taken.
@@ -160,6 +169,7 @@ impl Plan {
             mqtt: Duration::from_secs(arguments.seconds.max(1).into()),
             delivery: at_most(10),
             round: at_most(5),
+            soak: Duration::from_mins(arguments.minutes.max(1).into()),
             rounds: arguments.rounds.max(1),
             demo: at_most(60),
             folder,
@@ -192,7 +202,8 @@ fn measure(arguments: &Arguments) -> Result<(), Failure> {
     let plan = Plan::of(arguments)?;
     let chosen = Row::ALL
         .into_iter()
-        .filter(|row| arguments.rows.is_empty() || arguments.rows.contains(row));
+        .filter(|row| arguments.rows.is_empty() || arguments.rows.contains(row))
+        .chain(arguments.rows.contains(&Row::Soak).then_some(Row::Soak));
     let mut out = std::io::stdout();
     if arguments.list {
         for row in chosen {
@@ -222,6 +233,7 @@ fn measure(arguments: &Arguments) -> Result<(), Failure> {
                 Row::Feed => feed::measure(&plan).await,
                 Row::Demo => demo::measure(&plan).await,
                 Row::Streams => streams::measure(&plan).await,
+                Row::Soak => soak::measure(&plan).await,
                 Row::History => history::measure(&plan).await,
             }
         });

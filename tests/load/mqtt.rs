@@ -109,9 +109,9 @@ impl Outcome {
         measured.tail.add(self.latency.of_thousand(990));
     }
 
-    /// The devices, which can go on.
-    pub(crate) fn into_fleets(self) -> Vec<Fleet> {
-        self.fleets
+    /// The devices, which can go on, and how long their messages took.
+    pub(crate) fn into_fleets(self) -> (Vec<Fleet>, Latency) {
+        (self.fleets, self.latency)
     }
 
     /// Whether what was due was acknowledged in time.
@@ -187,7 +187,11 @@ impl Outcome {
 }
 
 /// Publishes from all fleets, each its share, for so long, and waits for what is on its way.
-async fn publish(
+///
+/// # Errors
+///
+/// If a connection breaks.
+pub(crate) async fn publish(
     musubi: &Musubi,
     fleets: Vec<Fleet>,
     pace: Pace,

@@ -95,6 +95,17 @@ pub(crate) struct Fleet {
 pub(crate) struct Latency(Vec<u32>);
 
 impl Latency {
+    /// Of these, in microseconds.
+    pub(crate) fn new(mut micros: Vec<u32>) -> Self {
+        micros.sort_unstable();
+        Self(micros)
+    }
+
+    /// How many there are.
+    pub(crate) fn len(&self) -> usize {
+        self.0.len()
+    }
+
     /// The time that so many of a thousand took at most, in milliseconds.
     pub(crate) fn of_thousand(&self, share: usize) -> f64 {
         let place = (self.0.len() * share / 1000).min(self.0.len().saturating_sub(1));
@@ -104,10 +115,7 @@ impl Latency {
 
 /// How long the acknowledgements of all fleets took.
 pub(crate) fn latency(fleets: &[Fleet]) -> Latency {
-    let mut all: Vec<u32> =
-        fleets.iter().flat_map(|fleet| fleet.latencies.iter().copied()).collect();
-    all.sort_unstable();
-    Latency(all)
+    Latency::new(fleets.iter().flat_map(|fleet| fleet.latencies.iter().copied()).collect())
 }
 
 impl Fleet {
