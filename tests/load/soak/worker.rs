@@ -16,7 +16,7 @@ pub(super) const ENTITIES: u32 = 10_000;
 /// The number of the first light that comes and goes.
 const PASSING: u32 = 1_000_000;
 /// How many of these a worker leaves there.
-const STAYING: u32 = 500;
+const STAYING: u32 = 50;
 
 /// What was acknowledged of an entity.
 #[derive(Clone, Copy, Debug, Default)]
