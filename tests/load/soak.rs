@@ -76,6 +76,12 @@ impl Town {
         Receivers { desk: self.receivers.http }
     }
 
+    /// How many changes were acknowledged that a receiver and the stream are to be told of.
+    fn due(&self) -> u64 {
+        let changing = self.crowd.workers.iter().filter(|worker| worker.kind == Kind::Change);
+        changing.flat_map(worker::Worker::written).map(|(_, written)| written.count).sum()
+    }
+
     async fn load(&mut self, rates: Option<&Rates>, time: Duration) -> Result<Phase, Failure> {
         self.crowd.load(&self.server, rates, time).await
     }
@@ -100,6 +106,8 @@ pub(crate) async fn measure(plan: &Plan) -> Result<Vec<Line>, Failure> {
     let mut last = town.load(Some(&rates), five).await?;
     drop(sampler);
     let used = before.since()?.as_secs_f64();
+    let due = town.due();
+    ledger::settle(&town.server.url(), &town.follower, usize::try_from(due)?).await?;
     let changes = town.desk().changes().await?;
     first.add_changes(&changes);
     last.add_changes(&changes);
@@ -113,7 +121,7 @@ pub(crate) async fn measure(plan: &Plan) -> Result<Vec<Line>, Failure> {
     ));
     let mut lines = vec![memory_line(plan, &memory.lock())];
     lines.extend(first.latencies.iter().zip(&last.latencies).map(tail_line));
-    lines.extend(ledger_lines(&town).await?);
+    lines.extend(ledger_lines(&town, due).await?);
     Ok(lines)
 }
 
@@ -192,11 +200,8 @@ fn tail_line(((name, first), (_, last)): ((&&str, &Latency), (&&str, &Latency)))
     )
 }
 
-async fn ledger_lines(town: &Town) -> Result<Vec<Line>, Failure> {
+async fn ledger_lines(town: &Town, due: u64) -> Result<Vec<Line>, Failure> {
     let workers = &town.crowd.workers;
-    let writers = workers.iter().filter(|worker| worker.kind == Kind::Change);
-    let due: u64 = writers.flat_map(worker::Worker::written).map(|(_, it)| it.count).sum();
-    ledger::settle(&town.server.url(), &town.follower, usize::try_from(due)?).await?;
     let mut store = ledger::compare_store(town.server.http, workers).await?;
     let behind = mqtt::behind(&town.server, &town.crowd.fleets).await?;
     store.note(behind == 0, || format!("{behind} devices are behind"));
