@@ -77,12 +77,9 @@ impl Template {
 /// Writes ten digits.
 fn write_at(bytes: &mut [u8], place: usize, mut number: u32) {
     let hole = bytes.get_mut(place..place.saturating_add(DIGITS)).unwrap_or_default();
-    for (digit, byte) in hole.iter_mut().rev().zip(std::iter::from_fn(|| {
-        let digit = u8::try_from(number % 10).unwrap_or_default();
+    for byte in hole.iter_mut().rev() {
+        *byte = b'0' + u8::try_from(number % 10).unwrap_or_default();
         number /= 10;
-        Some(digit)
-    })) {
-        *digit = b'0' + byte;
     }
 }
 
