@@ -52,10 +52,10 @@ impl Stores {
 
 /// How many entities there are in the largest store: whole batches of them.
 fn largest(plan: &Plan) -> u32 {
-    let seconds = u32::try_from(plan.mqtt.as_secs()).unwrap_or(u32::MAX).min(300);
-    (LARGEST / 300 * seconds / store::BATCH * store::BATCH)
-        .clamp(SMALLER[1], LARGEST)
-        .max(if seconds == 300 { LARGEST } else { 0 })
+    let seconds = plan.mqtt.as_secs().min(300);
+    let share = u64::from(LARGEST) * seconds / 300;
+    let batches = u32::try_from(share).unwrap_or(LARGEST) / store::BATCH;
+    (batches * store::BATCH).max(SMALLER[1])
 }
 
 /// The sizes at which a cost is taken.

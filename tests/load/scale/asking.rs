@@ -8,9 +8,10 @@ use tokio::time::Instant;
 use super::lamps;
 use super::question::{Question, send};
 use super::store::Store;
-use crate::Failure;
 use crate::generator::Connection;
+use crate::sample::Sample;
 use crate::usage::Threads;
+use crate::{Failure, Plan};
 
 /// What came of asking.
 #[derive(Clone, Debug)]
@@ -37,6 +38,47 @@ impl Asked {
     }
 }
 
+/// The cost of an operation, in microseconds, round after round. A round has slices, because two
+/// things that are compared take turns often, so that whatever else the machine does hits both.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Cost {
+    /// Of the broker's CPU.
+    pub(crate) processor: Sample,
+    /// From the request to its answer, in the middle.
+    pub(crate) latency: Sample,
+    slices: [Sample; 2],
+}
+
+impl Cost {
+    /// The cost of what was measured once, and uses one processor all the time.
+    pub(crate) fn once(cost: f64) -> Self {
+        let sample: Sample = std::iter::once(cost).collect();
+        Self { processor: sample.clone(), latency: sample, ..Self::default() }
+    }
+
+    /// Slices in a round.
+    pub(crate) const SLICES: u32 = 10;
+
+    /// How long a slice of each side takes.
+    pub(crate) fn slice(plan: &Plan) -> Duration {
+        plan.round / 5 / Self::SLICES
+    }
+
+    /// Adds a slice to the present round.
+    pub(crate) fn add(&mut self, asked: &Asked) {
+        let [processor, latency] = &mut self.slices;
+        processor.add(asked.processor);
+        latency.add(asked.latency(500) * 1e3);
+    }
+
+    /// Ends the round.
+    pub(crate) fn end_round(&mut self) {
+        let [processor, latency] = std::mem::take(&mut self.slices);
+        self.processor.add(processor.median());
+        self.latency.add(latency.median());
+    }
+}
+
 /// Asks a store for so long, one request after the other, each on another entity.
 ///
 /// # Errors
@@ -47,12 +89,13 @@ pub(crate) async fn ask(
     question: Question,
     time: Duration,
 ) -> Result<Asked, Failure> {
-    store.rest().await?;
     let lamps = store.lamps;
     let first = store.turn.next_multiple_of(question.block());
     let server = store.server()?;
     let mut connection = Connection::open(server.http).await?;
-    let (mut times, mut found, mut turn) = (Vec::new(), 0_u32, first);
+    // The broker has taken the connection before anything is counted.
+    connection.ask(&Question::Entity.request(server.http, lamps, first)).await?;
+    let (mut times, mut found, mut turn) = (Vec::new(), 0.0, first);
     let before = Threads::now(server.id())?;
     let start = Instant::now();
     // Once at least, however short the time is.
@@ -66,7 +109,7 @@ pub(crate) async fn ask(
             if head.status != question.status() {
                 return Err(format!("{}: {}", question.name(), head.status).into());
             }
-            found += question.found(connection.answer(), lamps)?;
+            found += f64::from(question.found(connection.answer(), lamps)?);
         }
     }
     let used = before.since()?;
@@ -76,11 +119,7 @@ pub(crate) async fn ask(
     let asked = f64::from(turn - first).max(1.0);
     times.sort_unstable();
     store.turn = turn;
-    Ok(Asked {
-        times,
-        processor: used.as_secs_f64() * 1e6 / asked,
-        found: f64::from(found) / asked,
-    })
+    Ok(Asked { times, processor: used.as_secs_f64() * 1e6 / asked, found: found / asked })
 }
 
 /// Deletes what was created, so that the store stays as large as it is meant to be.

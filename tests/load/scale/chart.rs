@@ -126,30 +126,41 @@ fn panel(svg: &mut String, sizes: &[u32], growth: &Growth, limit: f64) {
         curve(svg, &places, &latency, "time");
     }
     curve(svg, &places, &processor, "cpu");
+    beyond(svg, &places, &processor, &latency);
 }
 
-/// The costs of an operation, as multiples of the first. What is above the plot is marked with the
-/// multiple.
-fn curve(svg: &mut String, places: &[f64], costs: &[f64], class: &str) {
+/// The multiples of what does not fit into the plot: of CPU time, and of time.
+fn beyond(svg: &mut String, places: &[f64], processor: &[f64], latency: &[f64]) {
+    let multiples = |costs: &[f64]| -> Vec<_> { relative(costs).collect() };
+    for ((x, cpu), time) in places.iter().zip(multiples(processor)).zip(multiples(latency)) {
+        if cpu.max(time) > TOP {
+            let _ = writeln!(
+                svg,
+                "<text class=\"over\" text-anchor=\"end\" x=\"{x:.1}\" y=\"{:.1}\">× {}, × {}</text>",
+                height(TOP) - 5.0,
+                number(cpu),
+                number(time)
+            );
+        }
+    }
+}
+
+/// Costs as multiples of the first.
+fn relative(costs: &[f64]) -> impl Iterator<Item = f64> {
     let first = costs.first().copied().unwrap_or_default().max(0.01);
-    let points: Vec<_> = places.iter().zip(costs).map(|(x, cost)| (*x, cost / first)).collect();
+    costs.iter().map(move |cost| cost / first)
+}
+
+/// The costs of an operation, as multiples of the first.
+fn curve(svg: &mut String, places: &[f64], costs: &[f64], class: &str) {
+    let points: Vec<_> = places.iter().copied().zip(relative(costs)).collect();
     let line: Vec<_> =
         points.iter().map(|(x, multiple)| format!("{x:.1},{:.1}", height(*multiple))).collect();
     let _ = writeln!(svg, "<polyline class=\"line {class}\" points=\"{}\"/>", line.join(" "));
     for (x, multiple) in points {
         let y = height(multiple);
-        let _ =
-            write!(svg, "<circle class=\"{class}-point\" cx=\"{x:.1}\" cy=\"{y:.1}\" r=\"3\"/>");
-        if multiple > TOP {
-            // The one above, the other below it.
-            let y = if class == "cpu" { y - 5.0 } else { y + 15.0 };
-            let _ = write!(
-                svg,
-                "<text class=\"over\" text-anchor=\"end\" x=\"{x:.1}\" y=\"{y:.1}\">{} ×</text>",
-                number(multiple)
-            );
-        }
-        svg.push('\n');
+        let circle = format!("cx=\"{x:.1}\" cy=\"{y:.1}\" r=\"3\"");
+        let _ = writeln!(svg, "<circle class=\"{class}-point\" {circle}/>");
     }
 }
 

@@ -1,10 +1,10 @@
 //! What a request costs in a small store, in a larger one, and in the largest.
 
-use super::asking::ask;
+use super::asking::{Cost, ask};
 use super::question::Question;
 use super::{Stores, chart, sizes};
 use crate::report::{Line, Mark, say};
-use crate::sample::{Sample, number};
+use crate::sample::number;
 use crate::{Failure, Plan, matching};
 
 /// What is asked.
@@ -20,15 +20,6 @@ const QUESTIONS: [Question; 8] = [
 ];
 /// How much more it may cost in the largest store than in the smallest.
 const REACH: f64 = 1.5;
-
-/// The cost of an operation at one size, in microseconds.
-#[derive(Clone, Debug, Default)]
-pub(crate) struct Cost {
-    /// Of the broker's CPU.
-    pub(crate) processor: Sample,
-    /// From the request to its answer, in the middle.
-    pub(crate) latency: Sample,
-}
 
 /// The costs of an operation, size by size.
 #[derive(Clone, Debug)]
@@ -93,18 +84,8 @@ pub(crate) async fn measure(plan: &Plan, stores: &mut Stores) -> Result<Vec<Line
     let mut all: Vec<Growth> = QUESTIONS
         .map(|question| Growth { what: question.name(), costs: vec![Cost::default(); sizes.len()] })
         .to_vec();
-    for round in 0..=plan.rounds {
-        for (question, growth) in QUESTIONS.into_iter().zip(&mut all) {
-            for (size, cost) in sizes.iter().zip(&mut growth.costs) {
-                let store = stores.of(plan, *size).await?;
-                let asked = ask(store, question, plan.round / 5).await?;
-                // The first round only warms up.
-                if round > 0 {
-                    cost.processor.add(asked.processor);
-                    cost.latency.add(asked.latency(500) * 1000.0);
-                }
-            }
-        }
+    for (question, growth) in QUESTIONS.into_iter().zip(&mut all) {
+        compare(plan, stores, question, &sizes, growth).await?;
     }
     all.push(matches(&sizes)?);
     for growth in &all {
@@ -125,14 +106,39 @@ pub(crate) async fn measure(plan: &Plan, stores: &mut Stores) -> Result<Vec<Line
     Ok(all.iter().map(|growth| growth.line(&sizes)).collect())
 }
 
+/// Measures what one request costs at each size, in turn.
+async fn compare(
+    plan: &Plan,
+    stores: &mut Stores,
+    question: Question,
+    sizes: &[u32],
+    growth: &mut Growth,
+) -> Result<(), Failure> {
+    for size in sizes {
+        let store = stores.of(plan, *size).await?;
+        store.rest().await?;
+        // Warms up.
+        ask(store, question, Cost::slice(plan)).await?;
+    }
+    for _ in 0..plan.rounds {
+        for _ in 0..Cost::SLICES {
+            for (size, cost) in sizes.iter().zip(&mut growth.costs) {
+                let store = stores.of(plan, *size).await?;
+                cost.add(&ask(store, question, Cost::slice(plan)).await?);
+            }
+        }
+        growth.costs.iter_mut().for_each(Cost::end_round);
+    }
+    Ok(())
+}
+
 /// Finding the subscriptions that a change concerns, among as many subscriptions as there are
 /// entities otherwise. It is done in this process, where its time is its cost.
 fn matches(sizes: &[u32]) -> Result<Growth, Failure> {
     let mut costs = Vec::new();
     for size in sizes {
         let median = matching::median(usize::try_from(*size)?)?;
-        let sample: Sample = std::iter::once(median).collect();
-        costs.push(Cost { processor: sample.clone(), latency: sample });
+        costs.push(Cost::once(median));
     }
-    Ok(Growth { what: "matching a change against subscriptions", costs })
+    Ok(Growth { what: "matching, by subscriptions", costs })
 }

@@ -3,11 +3,11 @@
 use std::time::Duration;
 
 use super::Stores;
-use super::asking::ask;
+use super::asking::{Cost, ask};
 use super::question::Question;
 use super::store::Store;
-use crate::report::{Line, Mark, say};
-use crate::sample::{Sample, number};
+use crate::report::{Line, Mark};
+use crate::sample::number;
 use crate::{Failure, Plan};
 
 /// How long the first query may take, in milliseconds.
@@ -31,6 +31,7 @@ pub(crate) async fn measure(plan: &Plan, stores: &mut Stores) -> Result<Vec<Line
     let time = plan.round * 2;
     for (question, first) in store.first.clone() {
         let reach = if question == Question::Near { NEAR } else { QUERY };
+        store.rest().await?;
         let asked = ask(store, question, time).await?;
         let is_reached = asked.latency(990) <= reach && first.median() <= FIRST;
         lines.push(Line::new(
@@ -58,6 +59,7 @@ pub(crate) async fn measure(plan: &Plan, stores: &mut Stores) -> Result<Vec<Line
 }
 
 async fn count(store: &mut Store, time: Duration) -> Result<Line, Failure> {
+    store.rest().await?;
     let asked = ask(store, Question::Count, time).await?;
     Ok(Line::new(
         format!("{}, {} entities", Question::Count.name(), number(store.lamps.count.into())),
@@ -74,37 +76,33 @@ async fn count(store: &mut Store, time: Duration) -> Result<Line, Failure> {
 
 /// A late page beside the first, in turn.
 async fn deep(store: &mut Store, plan: &Plan) -> Result<Line, Failure> {
-    let mut sides = [Question::Page, Question::Deep]
-        .map(|question| (question, [Sample::default(), Sample::default()]));
-    for round in 0..=plan.rounds {
-        for (question, [latency, processor]) in &mut sides {
-            let asked = ask(store, *question, plan.round / 4).await?;
-            // The first round only warms up.
-            if round > 0 {
-                latency.add(asked.latency(500) * 1000.0);
-                processor.add(asked.processor);
+    let mut sides = [Question::Page, Question::Deep].map(|question| (question, Cost::default()));
+    store.rest().await?;
+    for _ in 0..plan.rounds {
+        for _ in 0..Cost::SLICES {
+            for (question, cost) in &mut sides {
+                cost.add(&ask(store, *question, Cost::slice(plan)).await?);
             }
+        }
+        for (_, cost) in &mut sides {
+            cost.end_round();
         }
     }
     let [(_, first), (_, late)] = &sides;
-    let [latency, processor] = [0, 1].map(|place: usize| {
-        let of = |side: &[Sample; 2]| side.get(place).map_or(0.0, Sample::median);
-        of(late) / of(first).max(0.01)
-    });
-    let ([first_latency, first_processor], [late_latency, late_processor]) = (first, late);
-    say(&format!(
-        "first page {first_latency} µs, {first_processor} µs of CPU; late page {late_latency} µs, \
-         {late_processor} µs of CPU"
-    ));
+    let [latency, processor] =
+        [(&late.latency, &first.latency), (&late.processor, &first.processor)]
+            .map(|(late, first)| late.median() / first.median().max(0.01));
     Ok(Line::new(
         format!("page at offset {}", number(f64::from(store.lamps.count / 10 * 9))),
         format!("≤ {DEEP} × the first page"),
         format!(
-            "{} × (p50 {late_latency} of {first_latency} µs); CPU {} × ({} of {} µs)",
+            "{} ×: p50 {} of {} µs; CPU {} ×: {} of {} µs",
             number(latency),
+            late.latency,
+            first.latency,
             number(processor),
-            number(late_processor.median()),
-            number(first_processor.median()),
+            late.processor,
+            first.processor,
         ),
         Mark::of(latency <= DEEP && processor <= DEEP),
     ))

@@ -61,7 +61,7 @@ impl Question {
 
     /// How many requests there are in a run, at most: what is created makes a small store larger.
     pub(crate) fn most(self) -> u32 {
-        if self == Self::Post { 200 } else { u32::MAX }
+        if self == Self::Post { 50 } else { u32::MAX }
     }
 
     /// The status of a good answer.

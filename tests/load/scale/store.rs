@@ -171,6 +171,7 @@ impl Store {
             return Ok(());
         }
         for place in 0..self.first.len() {
+            self.rest().await?;
             let Some((question, _)) = self.first.get(place).cloned() else { continue };
             let asked = ask(self, question, Duration::ZERO).await?;
             if let Some((_, sample)) = self.first.get_mut(place) {
