@@ -38,13 +38,16 @@ impl Asked {
     }
 }
 
-/// The cost of an operation, in microseconds, round after round. A round has slices, because two
-/// things that are compared take turns often, so that whatever else the machine does hits both.
+/// The cost of an operation, in microseconds, round after round.
+///
+/// A round has slices, in which what is compared takes turns, and its cost is that of the cheapest
+/// slice: whatever else the machine does only adds to it, and on a shared machine it may double it
+/// for a second.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Cost {
     /// Of the broker's CPU.
     pub(crate) processor: Sample,
-    /// From the request to its answer, in the middle.
+    /// From the request to its answer, the median of a slice.
     pub(crate) latency: Sample,
     slices: [Sample; 2],
 }
@@ -74,8 +77,8 @@ impl Cost {
     /// Ends the round.
     pub(crate) fn end_round(&mut self) {
         let [processor, latency] = std::mem::take(&mut self.slices);
-        self.processor.add(processor.median());
-        self.latency.add(latency.median());
+        self.processor.add(processor.lowest());
+        self.latency.add(latency.lowest());
     }
 }
 
