@@ -21,7 +21,7 @@ use crate::usage::{Processor, idle, megabytes, memory};
 use crate::{Failure, Plan};
 
 const SUBSCRIPTIONS: u64 = 10_000;
-const ENDPOINTS: usize = 100;
+pub(crate) const ENDPOINTS: usize = 100;
 /// Changes in a second, each a request of its own.
 const RATE: u64 = 5000;
 /// Connections of the generator.
@@ -34,6 +34,10 @@ const PATIENCE: Duration = Duration::from_secs(20);
 const PUNCTUAL: u64 = 2000;
 /// The 99th percentile that is to be reached, in milliseconds.
 const REACH: f64 = 20.0;
+/// The median that is to be reached after the sync, in milliseconds.
+const MEDIAN: f64 = 2.0;
+/// And the 99th percentile.
+const TAIL: f64 = 10.0;
 /// How much higher it may be with bad endpoints among the others: what two runs of the same kind
 /// differ by.
 const NO_EFFECT: f64 = 1.25;
@@ -158,7 +162,16 @@ pub(crate) async fn measure(plan: &Plan) -> Result<Vec<Line>, Failure> {
         runs.add("delivery", deliver(plan, Trouble::None).await?);
     }
     let is_reached = runs.is_complete() && runs.p99().median() <= REACH;
-    Ok(vec![Line::new(
+    let [after, latest] =
+        [500, 990].map(|share| runs.of(|run| percentile(&run.from_answer, share)));
+    let is_prompt = after.median() <= MEDIAN && latest.median() <= TAIL;
+    let prompt = Line::new(
+        "the same, after the sync: from the answer, which follows it, to the receiver",
+        format!("100 % delivered, p50 ≤ {MEDIAN} ms, p99 ≤ {TAIL} ms"),
+        format!("{} %; p50 {after} ms, p99 {latest} ms", number(runs.share())),
+        Mark::of(is_prompt && runs.is_complete()),
+    );
+    let whole = Line::new(
         format!(
             "delivery, {RATE} changes/s to {SUBSCRIPTIONS} subscriptions at {ENDPOINTS} endpoints, \
              `sync`"
@@ -176,7 +189,8 @@ pub(crate) async fn measure(plan: &Plan) -> Result<Vec<Line>, Failure> {
             number(plan.delivery.as_secs_f64()),
         ),
         Mark::of(is_reached),
-    )])
+    );
+    Ok(vec![whole, prompt])
 }
 
 /// Measures delivery with bad endpoints among the others, in turn with delivery without.
@@ -265,6 +279,15 @@ fn by_second(changes: &[(u64, u32)], begin: u64) -> Sample {
     seconds.into_values().map(percentile).collect()
 }
 
+/// Starts the receivers of those whose endpoints are good.
+///
+/// # Errors
+///
+/// If this program cannot be found.
+pub(crate) fn start_good_receivers() -> Result<Musubi, Failure> {
+    start_receivers(Trouble::None)
+}
+
 fn start_receivers(trouble: Trouble) -> Result<Musubi, Failure> {
     // The dead one is not among them.
     let (count, slow) = match trouble {
@@ -279,8 +302,13 @@ fn start_broker(folder: &Path) -> Musubi {
     Musubi::serve(&folder.join("data"), &["--log-level", "error"])
 }
 
+/// The name of the subscription to an entity.
+pub(crate) fn subscription_id(number: u64) -> String {
+    format!("urn:ngsi-ld:Subscription:{number:05}")
+}
+
 /// The endpoint of a subscription.
-fn endpoint(subscription: u64) -> usize {
+pub(crate) fn endpoint(subscription: u64) -> usize {
     usize::try_from(subscription).unwrap_or_default() % ENDPOINTS
 }
 
@@ -307,7 +335,11 @@ async fn wait_for(
 }
 
 /// Creates the entities and the subscriptions, each to one of them.
-async fn fill(server: SocketAddr, ports: &[u16]) -> Result<(), Failure> {
+///
+/// # Errors
+///
+/// If one of them is not created.
+pub(crate) async fn fill(server: SocketAddr, ports: &[u16]) -> Result<(), Failure> {
     let ports: Arc<[u16]> = ports.into();
     let next = Arc::new(AtomicU64::new(0));
     let mut workers = JoinSet::new();
@@ -327,10 +359,11 @@ async fn fill(server: SocketAddr, ports: &[u16]) -> Result<(), Failure> {
                     id = entity_id(number)
                 );
                 let subscription = format!(
-                    "{{\"id\":\"urn:ngsi-ld:Subscription:{number:05}\",\"type\":\"Subscription\",\
+                    "{{\"id\":\"{name}\",\"type\":\"Subscription\",\
                      \"entities\":[{{\"id\":\"{id}\",\"type\":\"Sensor\"}}],\
                      \"notification\":{{\"endpoint\":{{\
                      \"uri\":\"http://127.0.0.1:{port}/notify\"}}}}}}",
+                    name = subscription_id(number),
                     id = entity_id(number)
                 );
                 for (path, body) in [("entities", entity), ("subscriptions", subscription)] {
@@ -349,11 +382,13 @@ async fn fill(server: SocketAddr, ports: &[u16]) -> Result<(), Failure> {
     Ok(())
 }
 
-fn entity_id(number: u64) -> String {
+/// The name of an entity.
+pub(crate) fn entity_id(number: u64) -> String {
     format!("urn:ngsi-ld:Sensor:{number:05}")
 }
 
-fn request(server: SocketAddr, (method, path): (&str, &str), body: &str) -> String {
+/// A request with a body.
+pub(crate) fn request(server: SocketAddr, (method, path): (&str, &str), body: &str) -> String {
     format!(
         "{method} /ngsi-ld/v1/{path} HTTP/1.1\r\nHost: {server}\r\n\
          Content-Type: application/json\r\nContent-Length: {}\r\n\r\n{body}",

@@ -17,31 +17,69 @@ use crate::sample::rate;
 
 /// Stands in the text of a [`Template`] where the number goes.
 pub(crate) const NUMBER: &str = "##########";
+/// Stands where it says how many requests there were before, so that no two are alike.
+pub(crate) const TURN: &str = "@@@@@@@@@@";
+/// How many digits both have.
+const DIGITS: usize = NUMBER.len();
 
-/// Requests that differ in a number only. It has ten digits, so all are of one length.
+/// Requests that differ in numbers only. These have ten digits, so all are of one length.
 #[derive(Clone, Debug)]
 pub(crate) struct Template {
     bytes: Vec<u8>,
-    places: Vec<usize>,
+    /// Where a number goes, and what is added to the request's for it.
+    numbers: Vec<(usize, u32)>,
+    turns: Vec<usize>,
+    /// How many numbers one request takes.
+    step: u32,
 }
 
 impl Template {
-    /// A template from the text of a request, with [`NUMBER`] where the number goes.
+    /// A template from the text of a request, with [`NUMBER`] where the number goes, and [`TURN`]
+    /// where it says how many there were before.
     pub(crate) fn new(text: String) -> Self {
-        let places = text.match_indices(NUMBER).map(|(place, _)| place).collect();
-        Self { bytes: text.into_bytes(), places }
+        let places = |mark| text.match_indices(mark).map(|(place, _)| place).collect::<Vec<_>>();
+        let numbers = places(NUMBER).into_iter().map(|place| (place, 0)).collect();
+        Self { turns: places(TURN), numbers, bytes: text.into_bytes(), step: 1 }
     }
 
-    /// The request with this number.
-    pub(crate) fn with(&mut self, number: u32) -> &[u8] {
-        let digits = format!("{number:010}");
-        for place in &self.places {
-            let end = place.saturating_add(NUMBER.len());
-            if let Some(hole) = self.bytes.get_mut(*place..end) {
-                hole.copy_from_slice(digits.as_bytes());
+    /// A template of requests that take so many numbers each: the head goes before the items, whose
+    /// text is `item`, each with the next number.
+    pub(crate) fn many(head: &str, item: &str, count: u32) -> Self {
+        let length = item.len() * usize::try_from(count).unwrap_or_default();
+        let commas = usize::try_from(count.saturating_sub(1)).unwrap_or_default();
+        let mut text = format!("{head}Content-Length: {}\r\n\r\n[", length + commas + 2);
+        let mut numbers = Vec::new();
+        for offset in 0..count {
+            if offset > 0 {
+                text.push(',');
             }
+            let start = text.len();
+            text.push_str(item);
+            numbers.extend(item.match_indices(NUMBER).map(|(place, _)| (start + place, offset)));
+        }
+        text.push(']');
+        Self { numbers, step: count, ..Self::new(text) }
+    }
+
+    /// The request with this number, after so many others.
+    pub(crate) fn with(&mut self, number: u32, turn: u32) -> &[u8] {
+        let first = number.saturating_mul(self.step);
+        for (place, offset) in &self.numbers {
+            write_at(&mut self.bytes, *place, first.saturating_add(*offset));
+        }
+        for place in &self.turns {
+            write_at(&mut self.bytes, *place, turn);
         }
         &self.bytes
+    }
+}
+
+/// Writes ten digits.
+fn write_at(bytes: &mut [u8], place: usize, mut number: u32) {
+    let hole = bytes.get_mut(place..place.saturating_add(DIGITS)).unwrap_or_default();
+    for byte in hole.iter_mut().rev() {
+        *byte = b'0' + u8::try_from(number % 10).unwrap_or_default();
+        number /= 10;
     }
 }
 
@@ -88,12 +126,13 @@ impl Numbers {
         next.load(Ordering::Relaxed).min(*end)
     }
 
-    fn next(&self) -> Option<u32> {
+    /// The next number, and how many were given out before it.
+    fn next(&self) -> Option<(u32, u32)> {
+        let (Self::Once(next, end) | Self::Around(next, end)) = self;
+        let turn = next.fetch_add(1, Ordering::Relaxed);
         match self {
-            Self::Once(next, end) => {
-                Some(next.fetch_add(1, Ordering::Relaxed)).filter(|number| number < end)
-            }
-            Self::Around(next, end) => Some(next.fetch_add(1, Ordering::Relaxed) % end),
+            Self::Once(..) => Some((turn, turn)).filter(|_| turn < *end),
+            Self::Around(..) => Some((turn % end, turn)),
         }
     }
 }
@@ -157,9 +196,9 @@ impl Load {
         let mut run = Run::default();
         let mut sent = Instant::now();
         while sent.duration_since(start) < self.time
-            && let Some(number) = self.numbers.next()
+            && let Some((number, turn)) = self.numbers.next()
         {
-            let status = connection.ask(self.template.with(number)).await?.status;
+            let status = connection.ask(self.template.with(number, turn)).await?.status;
             if status == self.expected {
                 run.good += 1;
             } else {

@@ -5,6 +5,8 @@
 //! the table.
 
 mod bare;
+mod batch;
+mod cores;
 mod delivery;
 mod demo;
 mod disk;
@@ -13,15 +15,17 @@ mod feed;
 mod generator;
 mod history;
 mod matching;
+mod measured;
 mod mqtt;
-mod post;
 mod read;
 mod receivers;
 mod report;
 mod sample;
 mod scale;
+mod soak;
 mod streams;
 mod usage;
+mod writes;
 
 use std::io::Write as _;
 use std::path::PathBuf;
@@ -32,6 +36,7 @@ use clap::{Parser, Subcommand, ValueEnum};
 use tempfile::TempDir;
 
 use crate::report::Line;
+use crate::writes::Write;
 
 /// Why a figure could not be taken.
 type Failure = Box<dyn std::error::Error + Send + Sync>;
@@ -40,13 +45,16 @@ type Failure = Box<dyn std::error::Error + Send + Sync>;
 #[derive(Debug, Parser)]
 #[command(name = "load", args_conflicts_with_subcommands = true)]
 struct Arguments {
-    /// What to measure; everything if nothing is named.
+    /// What to measure; everything but the soak if nothing is named.
     rows: Vec<Row>,
     /// Length of the MQTT row. Fewer than 300 also shorten the history and the large store in
     /// proportion, fewer than 60 also shorten the wait of the demo, fewer than 5 the
     /// rounds of the others.
     #[arg(long, value_name = "N", default_value_t = 300)]
     seconds: u32,
+    /// Length of the soak.
+    #[arg(long, value_name = "N", default_value_t = 30)]
+    minutes: u32,
     /// How often each of two sides is measured.
     #[arg(long, value_name = "N", default_value_t = 5)]
     rounds: u32,
@@ -74,8 +82,15 @@ enum Row {
     Trouble,
     /// MQTT messages that become durable entities.
     Mqtt,
-    /// Creating entities: `sync` beside `interval`.
+    /// Creating entities: `interval` beside a server that only answers from memory, `sync` beside
+    /// `interval` and the disk.
     Post,
+    /// Changing an attribute: the same.
+    Patch,
+    /// Upserting 1,000 entities at a time.
+    Batch,
+    /// Reading, writing and MQTT with one core and with two for the broker.
+    Cores,
     /// Reading an entity and a page, beside a server that only answers from memory.
     Get,
     /// A feed of 1,164 docks.
@@ -84,6 +99,8 @@ enum Row {
     Demo,
     /// What entities were: questions, disk, writing with it and without, a backup.
     History,
+    /// Everything together for half an hour at half of the highest rates; only when it is named.
+    Soak,
     /// Server-Sent Events: memory per client, and whether each is told everything.
     Streams,
     /// Filling a store of 1,000,000 entities in batches; the rows that follow use it, too.
@@ -99,12 +116,16 @@ enum Row {
 }
 
 impl Row {
-    const ALL: [Self; 15] = [
+    /// Those that are measured if nothing is named.
+    const ALL: [Self; 18] = [
         Self::Match,
         Self::Delivery,
         Self::Trouble,
         Self::Mqtt,
         Self::Post,
+        Self::Patch,
+        Self::Batch,
+        Self::Cores,
         Self::Get,
         Self::Feed,
         Self::Demo,
@@ -121,13 +142,11 @@ impl Row {
 /// The parts of a load run that are processes of their own.
 #[derive(Debug, Subcommand)]
 enum Part {
-    /// Serves two recorded answers from memory: the limit that reading is compared with.
+    /// Serves recorded answers from memory: the limit that reading and writing are compared with.
     #[command(hide = true)]
     Bare {
-        /// File with the answer for one entity, head included.
-        entity: PathBuf,
-        /// File with the answer for a page, head included.
-        page: PathBuf,
+        /// Folder with the answers.
+        folder: PathBuf,
     },
     /// Receives notifications, and notes how long they took.
     #[command(hide = true)]
@@ -148,6 +167,8 @@ struct Plan {
     delivery: Duration,
     /// Length of one round.
     round: Duration,
+    /// Length of the soak.
+    soak: Duration,
     /// How many rounds each side gets.
     rounds: u32,
     /// How long after its start the demo's memory is taken.
@@ -170,6 +191,7 @@ impl Plan {
             mqtt: Duration::from_secs(arguments.seconds.max(1).into()),
             delivery: at_most(10),
             round: at_most(5),
+            soak: Duration::from_mins(arguments.minutes.max(1).into()),
             rounds: arguments.rounds.max(1),
             demo: at_most(60),
             folder,
@@ -186,7 +208,7 @@ impl Plan {
 fn main() -> ExitCode {
     let arguments = Arguments::parse();
     let done = match &arguments.part {
-        Some(Part::Bare { entity, page }) => bare::run(entity, page),
+        Some(Part::Bare { folder }) => bare::run(folder),
         Some(Part::Receivers { count, slow }) => receivers::run(*count, *slow),
         None => measure(&arguments),
     };
@@ -203,7 +225,8 @@ fn measure(arguments: &Arguments) -> Result<(), Failure> {
     let plan = Plan::of(arguments)?;
     let chosen = Row::ALL
         .into_iter()
-        .filter(|row| arguments.rows.is_empty() || arguments.rows.contains(row));
+        .filter(|row| arguments.rows.is_empty() || arguments.rows.contains(row))
+        .chain(arguments.rows.contains(&Row::Soak).then_some(Row::Soak));
     let mut out = std::io::stdout();
     if arguments.list {
         for row in chosen {
@@ -226,11 +249,15 @@ fn measure(arguments: &Arguments) -> Result<(), Failure> {
                 Row::Delivery => delivery::measure(&plan).await,
                 Row::Trouble => delivery::measure_trouble(&plan).await,
                 Row::Mqtt => mqtt::measure(&plan).await,
-                Row::Post => post::measure(&plan).await,
+                Row::Post => writes::measure(&plan, Write::Create).await,
+                Row::Patch => writes::measure(&plan, Write::Change).await,
+                Row::Batch => batch::measure(&plan).await,
+                Row::Cores => cores::measure(&plan).await,
                 Row::Get => read::measure(&plan).await,
                 Row::Feed => feed::measure(&plan).await,
                 Row::Demo => demo::measure(&plan).await,
                 Row::Streams => streams::measure(&plan).await,
+                Row::Soak => soak::measure(&plan).await,
                 Row::History => history::measure(&plan).await,
                 Row::Fill => scale::fill(&plan, &mut stores).await,
                 Row::Memory => scale::memory(&plan, &mut stores).await,

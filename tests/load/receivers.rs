@@ -161,7 +161,7 @@ fn request_length(bytes: &[u8]) -> Result<Option<usize>, Failure> {
 }
 
 /// The times that the changes in a notification were sent at.
-fn times(bytes: &[u8]) -> impl Iterator<Item = u64> + '_ {
+pub(crate) fn times(bytes: &[u8]) -> impl Iterator<Item = u64> + '_ {
     let mut rest = bytes;
     std::iter::from_fn(move || {
         let at = rest.windows(BEFORE.len()).position(|window| window == BEFORE)?;

@@ -71,7 +71,7 @@ async fn follow_and_write(
 ) -> Result<Vec<Line>, Failure> {
     let mut clients = JoinSet::new();
     for client in 0..CLIENTS {
-        let stream = follow(server.http, client).await?;
+        let stream = follow(server.http, &id("Subscription", client)).await?;
         clients.spawn_local(listen(stream, Rc::clone(seen)));
     }
     idle(server.id()).await?;
@@ -203,10 +203,14 @@ async fn post(connection: &mut Connection, path: &str, body: &str) -> Result<(),
     if matches!(status, 201 | 204) { Ok(()) } else { Err(format!("{path}: {status}").into()) }
 }
 
-/// Follows a client's subscription, from now on.
-async fn follow(server: SocketAddr, client: u32) -> Result<TcpStream, Failure> {
+/// Follows a subscription, from now on.
+///
+/// # Errors
+///
+/// If it is refused.
+pub(crate) async fn follow(server: SocketAddr, subscription: &str) -> Result<TcpStream, Failure> {
     let mut stream = TcpStream::connect(server).await?;
-    let path = format!("/musubi/v1/streams/{}", id("Subscription", client));
+    let path = format!("/musubi/v1/streams/{subscription}");
     let request = format!("GET {path} HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n");
     stream.write_all(request.as_bytes()).await?;
     // The head, and the beginning of the stream.
