@@ -21,6 +21,7 @@ mod read;
 mod receivers;
 mod report;
 mod sample;
+mod scale;
 mod soak;
 mod streams;
 mod usage;
@@ -46,7 +47,8 @@ type Failure = Box<dyn std::error::Error + Send + Sync>;
 struct Arguments {
     /// What to measure; everything but the soak if nothing is named.
     rows: Vec<Row>,
-    /// Length of the MQTT row. Fewer than 300 also shorten the history in proportion, fewer than 60 also shorten the wait of the demo, fewer than 5 the
+    /// Length of the MQTT row. Fewer than 300 also shorten the history and the large store in
+    /// proportion, fewer than 60 also shorten the wait of the demo, fewer than 5 the
     /// rounds of the others.
     #[arg(long, value_name = "N", default_value_t = 300)]
     seconds: u32,
@@ -60,6 +62,9 @@ struct Arguments {
     /// beside this program, because /tmp is often kept in memory.
     #[arg(long, value_name = "DIR")]
     folder: Option<PathBuf>,
+    /// File for the chart of the row `growth`, as SVG.
+    #[arg(long, value_name = "FILE")]
+    chart: Option<PathBuf>,
     /// Name the rows that would be measured, and end.
     #[arg(long)]
     list: bool,
@@ -98,11 +103,21 @@ enum Row {
     Soak,
     /// Server-Sent Events: memory per client, and whether each is told everything.
     Streams,
+    /// Filling a store of 1,000,000 entities in batches; the rows that follow use it, too.
+    Fill,
+    /// Memory of an empty broker, and for each of 1,000,000 entities.
+    Memory,
+    /// `q`, `near`, `count` and a late page among 1,000,000 entities.
+    Query,
+    /// Starting with nothing, and with 1,000,000 entities.
+    Start,
+    /// What requests cost among 1,000, 30,000 and 1,000,000 entities.
+    Growth,
 }
 
 impl Row {
     /// Those that are measured if nothing is named.
-    const ALL: [Self; 13] = [
+    const ALL: [Self; 18] = [
         Self::Match,
         Self::Delivery,
         Self::Trouble,
@@ -116,6 +131,11 @@ impl Row {
         Self::Demo,
         Self::Streams,
         Self::History,
+        Self::Fill,
+        Self::Memory,
+        Self::Query,
+        Self::Start,
+        Self::Growth,
     ];
 }
 
@@ -154,6 +174,8 @@ struct Plan {
     /// How long after its start the demo's memory is taken.
     demo: Duration,
     folder: PathBuf,
+    /// Where the chart of the growth is drawn, if it is.
+    chart: Option<PathBuf>,
 }
 
 impl Plan {
@@ -173,6 +195,7 @@ impl Plan {
             rounds: arguments.rounds.max(1),
             demo: at_most(60),
             folder,
+            chart: arguments.chart.clone(),
         })
     }
 
@@ -217,6 +240,7 @@ fn measure(arguments: &Arguments) -> Result<(), Failure> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     writeln!(out, "{}\n", report::machine())?;
     let mut lines = Vec::new();
+    let mut stores = scale::Stores::default();
     for row in chosen {
         writeln!(out, "{row:?}")?;
         let measured = runtime.block_on(async {
@@ -235,6 +259,11 @@ fn measure(arguments: &Arguments) -> Result<(), Failure> {
                 Row::Streams => streams::measure(&plan).await,
                 Row::Soak => soak::measure(&plan).await,
                 Row::History => history::measure(&plan).await,
+                Row::Fill => scale::fill(&plan, &mut stores).await,
+                Row::Memory => scale::memory(&plan, &mut stores).await,
+                Row::Query => scale::query(&plan, &mut stores).await,
+                Row::Start => scale::start(&plan, &mut stores).await,
+                Row::Growth => scale::growth(&plan, &mut stores).await,
             }
         });
         match measured {

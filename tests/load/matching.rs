@@ -54,3 +54,13 @@ pub(crate) fn measure(plan: &Plan) -> Result<Vec<Line>, Failure> {
     }
     Ok(lines)
 }
+
+/// Microseconds to find whom a change concerns among so many subscriptions of all shapes.
+///
+/// # Errors
+///
+/// If a subscription or an entity is refused.
+pub(crate) fn median(count: usize) -> Result<f64, Failure> {
+    let (_, mix) = BLENDS[0];
+    Ok(measure_one(mix, count)?.median)
+}

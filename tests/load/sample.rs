@@ -26,7 +26,8 @@ impl Sample {
         }
     }
 
-    fn lowest(&self) -> f64 {
+    /// The lowest; 0 of none.
+    pub(crate) fn lowest(&self) -> f64 {
         self.0.first().copied().unwrap_or(0.0)
     }
 

@@ -1,5 +1,6 @@
 //! What a process has used, from the system's own books (`/proc`, so Linux only).
 
+use std::ffi::OsString;
 use std::time::Duration;
 
 use crate::Failure;
@@ -81,4 +82,50 @@ pub(crate) async fn idle(process: u32) -> Result<(), Failure> {
         }
     }
     Err("the broker does not come to rest".into())
+}
+
+/// What the threads of a process have used, to the nanosecond: for what takes a moment only, of
+/// which [`Processor`] sees nothing. What a thread has used that has ended meanwhile is not in it.
+#[derive(Clone, Debug)]
+pub(crate) struct Threads {
+    process: u32,
+    used: Vec<(OsString, Duration)>,
+}
+
+impl Threads {
+    /// What each thread has used so far.
+    ///
+    /// # Errors
+    ///
+    /// If the process has ended, or the system does not say.
+    pub(crate) fn now(process: u32) -> Result<Self, Failure> {
+        let mut used = Vec::new();
+        for thread in std::fs::read_dir(format!("/proc/{process}/task"))? {
+            let thread = thread?;
+            // A thread may end while this is read.
+            let Ok(text) = std::fs::read_to_string(thread.path().join("schedstat")) else {
+                continue;
+            };
+            let nanoseconds = text.split_whitespace().next().ok_or("/proc/…/schedstat is empty")?;
+            used.push((thread.file_name(), Duration::from_nanos(nanoseconds.parse()?)));
+        }
+        if used.is_empty() {
+            return Err("the system does not say what threads have used".into());
+        }
+        Ok(Self { process, used })
+    }
+
+    /// What they and those that were started meanwhile have used since then.
+    ///
+    /// # Errors
+    ///
+    /// If the process has ended.
+    pub(crate) fn since(&self) -> Result<Duration, Failure> {
+        let of = |name: &OsString| {
+            let before = self.used.iter().find(|(other, _)| other == name);
+            before.map_or(Duration::ZERO, |(_, used)| *used)
+        };
+        let now = Self::now(self.process)?;
+        Ok(now.used.iter().map(|(name, used)| used.saturating_sub(of(name))).sum())
+    }
 }
