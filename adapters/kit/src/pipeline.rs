@@ -1,11 +1,12 @@
 //! From mapped items to durable entities: change filter, model check, sink, dead letters.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashSet;
 use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
 use musubi_model::{Clock, Entity, EntityFragment, EntityId, Overwrite, Tenant, Timestamp};
+use rustc_hash::{FxHashMap, FxHashSet};
 
 use crate::{
     ChangeFilter, Counters, DeadLetter, Delivery, Filtered, ModelCheckMode, ModelChecking, Preview,
@@ -64,7 +65,12 @@ enum Outgoing {
 }
 
 /// The entities as they are once what was decided so far has been written.
-type Current = HashMap<EntityId, Arc<Entity>>;
+#[derive(Default)]
+struct Current {
+    entities: FxHashMap<EntityId, Arc<Entity>>,
+    /// Those of which the items speak more than once: of the others nobody asks again.
+    repeated: FxHashSet<EntityId>,
+}
 
 impl Pipeline {
     /// A pipeline of the adapter that `counters` belong to.
@@ -132,7 +138,7 @@ impl Pipeline {
                 for problem in self.checking.problems(&fragment) {
                     preview.model_problem(id.as_str(), problem);
                 }
-                let found = current.get(&id).map(|entity| &**entity);
+                let found = current.entities.get(&id).map(|entity| &**entity);
                 let filtered = self.filter.filter(found, fragment, now);
                 preview.entity(&item.origin, &id, found, filtered);
             }
@@ -183,17 +189,23 @@ impl Pipeline {
         tenant: &Tenant,
         items: impl Iterator<Item = &Item>,
     ) -> Result<Current, SinkError> {
-        let mut seen = HashSet::new();
-        let ids: Vec<EntityId> = items
-            .flat_map(|item| &item.entities)
-            .filter_map(|fragment| fragment.id.clone())
-            .filter(|id| seen.insert(id.clone()))
-            .collect();
+        let mut seen = FxHashSet::default();
+        let mut current = Current::default();
+        let mut ids: Vec<EntityId> = Vec::new();
+        for id in items.flat_map(|item| &item.entities).filter_map(|entity| entity.id.as_ref()) {
+            if seen.insert(id) {
+                ids.push(id.clone());
+            } else {
+                current.repeated.insert(id.clone());
+            }
+        }
         if ids.is_empty() {
-            return Ok(Current::new());
+            return Ok(current);
         }
         let found = self.sink.read(tenant, &ids).await?;
-        Ok(ids.into_iter().zip(found).filter_map(|(id, entity)| Some((id, entity?))).collect())
+        let found = ids.into_iter().zip(found);
+        current.entities = found.filter_map(|(id, entity)| Some((id, entity?))).collect();
+        Ok(current)
     }
 
     fn outgoing(&self, item: &Item, current: &mut Current, now: Timestamp) -> Outgoing {
@@ -202,7 +214,7 @@ impl Pipeline {
             let Some(id) = fragment.id.clone() else {
                 return Outgoing::Dead("an entity has no id".to_owned());
             };
-            let found = current.get(&id).map(|entity| &**entity);
+            let found = current.entities.get(&id).map(|entity| &**entity);
             match self.filter.filter(found, fragment.clone(), now) {
                 Filtered::Write(written) => entities.push((id, written)),
                 Filtered::Unchanged => {}
@@ -218,7 +230,9 @@ impl Pipeline {
             return Outgoing::Nothing;
         }
         for (id, fragment) in &entities {
-            foresee(current, id, fragment, now);
+            if current.repeated.contains(id) {
+                foresee(&mut current.entities, id, fragment, now);
+            }
         }
         Outgoing::Delivery(Delivery {
             entities: entities.into_iter().map(|(_, fragment)| fragment).collect(),
@@ -329,7 +343,12 @@ fn set(settled: &mut [Settled], index: usize, result: Settled) {
 /// Puts the entity as it will be into `current`, so that a later item of the same entity is
 /// compared with it. If that cannot be known, the entity is forgotten, and later items of it
 /// are written unfiltered.
-fn foresee(current: &mut Current, id: &EntityId, fragment: &EntityFragment, now: Timestamp) {
+fn foresee(
+    current: &mut FxHashMap<EntityId, Arc<Entity>>,
+    id: &EntityId,
+    fragment: &EntityFragment,
+    now: Timestamp,
+) {
     let next = match current.get(id) {
         Some(entity) => {
             entity.append(fragment.clone(), Overwrite::Yes, now).map(|(entity, _)| entity)

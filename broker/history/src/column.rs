@@ -12,7 +12,7 @@ mod texts;
 mod times;
 mod values;
 
-pub(crate) use self::bytes::{Damaged, Input, put_signed, put_sized, put_unsigned};
+pub(crate) use self::bytes::{Damaged, Input, put_measured, put_signed, put_sized, put_unsigned};
 pub(crate) use self::texts::Texts;
 pub(crate) use self::times::Times;
 pub(crate) use self::values::Values;

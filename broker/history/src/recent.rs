@@ -4,6 +4,8 @@
 //! nothing more, a new one begins, and it is written as a segment. Readers hold the tables that there
 //! were at the moment of their question, so that it does not matter to them when that happens.
 
+mod entries;
+
 use std::collections::BTreeMap;
 use std::ops::{Bound, ControlFlow};
 use std::sync::Arc;
@@ -14,6 +16,7 @@ use musubi_model::{
 };
 use parking_lot::RwLock;
 
+use self::entries::Entries;
 use crate::series::{Corrections, EntityKey, Entry, Head, Superseded};
 
 /// What a row of the table takes beside its texts, about.
@@ -49,7 +52,7 @@ pub(crate) struct RecentEntity {
 
 #[derive(Clone, Debug, Default)]
 struct RecentSeries {
-    entries: BTreeMap<InstanceNumber, Entry>,
+    entries: Entries,
     removed_upto: Sequence,
     superseded: BTreeMap<InstanceNumber, Sequence>,
 }
@@ -119,23 +122,22 @@ impl Recent {
         rest.take(limit).map(|(id, _)| id.clone()).collect()
     }
 
-    /// The next entity after this one, of any tenant, for the one who writes a segment.
-    pub(crate) fn next(&self, after: Option<&EntityKey>) -> Option<RecentRow> {
+    /// The next entities after this one, of any tenant, for the one who writes a segment; none if there
+    /// are no more.
+    pub(crate) fn rows(&self, after: Option<&EntityKey>, limit: usize) -> Vec<RecentRow> {
         let content = self.content.read();
-        let row = |tenant: &Tenant, (id, entity): (&EntityId, &Arc<RecentEntity>)| {
-            let key = EntityKey { tenant: tenant.clone(), id: id.clone() };
-            RecentRow { key, entity: entity.clone() }
-        };
-        if let Some(EntityKey { tenant, id }) = after
-            && let Some(entities) = content.entities.get(tenant)
-            && let Some(next) =
-                entities.range::<EntityId, _>((Bound::Excluded(id), Bound::Unbounded)).next()
-        {
-            return Some(row(tenant, next));
-        }
-        let from = after.map_or(Bound::Unbounded, |key| Bound::Excluded(&key.tenant));
-        let mut rest = content.entities.range::<Tenant, _>((from, Bound::Unbounded));
-        rest.find_map(|(tenant, entities)| entities.iter().next().map(|next| row(tenant, next)))
+        let from = after.map_or(Bound::Unbounded, |key| Bound::Included(&key.tenant));
+        let tenants = content.entities.range::<Tenant, _>((from, Bound::Unbounded));
+        let rows = tenants.flat_map(|(tenant, entities)| {
+            let after = after.filter(|key| key.tenant == *tenant);
+            let from = after.map_or(Bound::Unbounded, |key| Bound::Excluded(&key.id));
+            let rest = entities.range::<EntityId, _>((from, Bound::Unbounded));
+            rest.map(|(id, entity)| RecentRow {
+                key: EntityKey { tenant: tenant.clone(), id: id.clone() },
+                entity: entity.clone(),
+            })
+        });
+        rows.take(limit).collect()
     }
 }
 
@@ -182,19 +184,19 @@ impl RecentEntity {
         visitor: &mut dyn FnMut(&Entry) -> ControlFlow<()>,
     ) -> ControlFlow<()> {
         let series = self.series.get(series);
-        let mut entries = series.iter().flat_map(|series| series.entries.values().rev());
+        let mut entries = series.iter().flat_map(|series| series.entries.iter().rev());
         entries.try_for_each(visitor)
     }
 
     /// All entries of a series.
     pub(crate) fn entries(&self, series: &SeriesName) -> Vec<Entry> {
         let series = self.series.get(series);
-        series.iter().flat_map(|series| series.entries.values()).cloned().collect()
+        series.iter().flat_map(|series| series.entries.iter()).cloned().collect()
     }
 
     /// The entry of this number.
     pub(crate) fn entry(&self, series: &SeriesName, number: InstanceNumber) -> Option<&Entry> {
-        self.series.get(series)?.entries.get(&number)
+        self.series.get(series)?.entries.get(number)
     }
 
     /// What a change says of the entity apart from its series.
@@ -226,20 +228,20 @@ impl RecentEntity {
             Effect::Record(name, recorded) => {
                 let (series, more) = self.series_of(name, recorded.instance.dataset_id().cloned());
                 let more = more + size(&recorded);
-                series.entries.insert(recorded.number, Entry { version, recorded });
+                series.entries.insert(Entry { version, recorded });
                 (more, 1)
             }
             Effect::Correct(name, recorded) => {
                 let (series, more) = self.series_of(name, recorded.instance.dataset_id().cloned());
                 let more = more + size(&recorded) + ROW;
                 series.supersede(after, recorded.number, version);
-                series.entries.insert(recorded.number, Entry { version, recorded });
+                series.entries.insert(Entry { version, recorded });
                 (more, 1)
             }
             Effect::RemoveInstance(name, dataset, number) => {
                 let (series, more) = self.series_of(name, dataset);
                 series.supersede(after, number, version);
-                series.entries.remove(&number);
+                series.entries.remove(number);
                 (more + ROW, 0)
             }
             Effect::RemoveAttribute(name, Datasets::One(dataset)) => {

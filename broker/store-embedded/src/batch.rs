@@ -1,6 +1,5 @@
 //! A batch in the making: what groups do, on top of what earlier groups of the batch did.
 
-use std::collections::HashMap;
 use std::sync::Arc;
 
 use musubi_model::{
@@ -10,6 +9,7 @@ use musubi_store::{
     Change, EvolutionWrite, Expect, Found, Group, Outcome, RecordChange, RecordKey, RecordWrite,
     Subject, Write,
 };
+use rustc_hash::FxHashMap;
 
 use crate::codec::{self, Ceilings, RowError};
 use crate::engine::{Engine, EngineError, Place, Rows};
@@ -57,8 +57,8 @@ pub(crate) struct Draft<'r> {
     engine: &'r Engine,
     counters: Counters,
     rows: Rows,
-    tenants: HashMap<Tenant, TenantDraft>,
-    records: HashMap<RecordKey, Option<Stored>>,
+    tenants: FxHashMap<Tenant, TenantDraft>,
+    records: FxHashMap<RecordKey, Option<Stored>>,
     effects: Vec<Effects>,
     buffers: Buffers,
 }
@@ -75,7 +75,7 @@ pub(crate) struct Buffers {
 #[derive(Debug)]
 struct TenantDraft {
     table: Option<SharedTable>,
-    entities: HashMap<EntityId, Option<Found>>,
+    entities: FxHashMap<EntityId, Option<Found>>,
 }
 
 /// Whose doing a change is, and when.
@@ -96,8 +96,8 @@ impl<'r> Draft<'r> {
             engine,
             counters,
             rows,
-            tenants: HashMap::new(),
-            records: HashMap::new(),
+            tenants: FxHashMap::default(),
+            records: FxHashMap::default(),
             effects: Vec::new(),
             buffers: Buffers::default(),
         }
@@ -164,7 +164,7 @@ impl<'r> Draft<'r> {
     fn entity(&mut self, write: &Write) -> Option<Found> {
         if !self.tenants.contains_key(&write.tenant) {
             let table = self.resident.tables.get(&write.tenant);
-            let draft = TenantDraft { table, entities: HashMap::new() };
+            let draft = TenantDraft { table, entities: FxHashMap::default() };
             self.tenants.insert(write.tenant.clone(), draft);
         }
         let draft = self.tenants.get(&write.tenant)?;

@@ -12,8 +12,10 @@
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
+use std::sync::Arc;
 use std::time::Duration;
 
+use fjall::compaction::Fifo;
 use fjall::config::{BlockSizePolicy, FilterPolicy};
 use fjall::{Database, Keyspace, KeyspaceCreateOptions, OwnedWriteBatch, PersistMode};
 use musubi_model::Sequence;
@@ -35,16 +37,18 @@ pub(crate) use state_rows::{StateRow, StateRows};
 
 /// Bytes of blocks that the engine keeps in memory. It is read at the start and for old changes.
 const CACHE: u64 = 4 << 20;
-/// Bytes of journals after which memtables are written out; the least that the engine accepts.
-const JOURNALS: u64 = 64 << 20;
-/// Bytes of a memtable of entities, and of one of the log.
-const MEMTABLE: u64 = 8 << 20;
+/// Bytes of journals after which memtables are written out. As much is read again after a kill.
+const JOURNALS: u64 = 128 << 20;
+/// Bytes of a memtable of entities, and of one of the log. While a list of tables is written safely
+/// nobody adds a row, and one is written with every memtable: small ones would show in every
+/// hundredth commit.
+const MEMTABLE: u64 = 32 << 20;
 /// Bytes of a memtable of records.
-const SMALL_MEMTABLE: u64 = 2 << 20;
-/// The first only flushes, and spins while a compaction waits that no other takes: with two, it
-/// would for as long as the second compacts. With one alone, the engine's queue to it may fill up
-/// with what only it can take out.
-const WORKERS: usize = 3;
+const SMALL_MEMTABLE: u64 = 8 << 20;
+/// The first only flushes, and spins while a compaction waits that no other takes: so there is one
+/// for each table that compacts, and one to spare. With one alone, the engine's queue to it may fill
+/// up with what only it can take out.
+const WORKERS: usize = 4;
 /// Sealed memtables at which a batch waits. The engine itself sleeps at 4, and one batch seals one
 /// at most.
 const SEALED: usize = 3;
@@ -139,7 +143,7 @@ impl Engine {
             for name in database.list_keyspace_names() {
                 let first = name.strip_prefix(LOG_PREFIX).and_then(|text| text.parse().ok());
                 if let Some(first) = first {
-                    let keyspace = database.keyspace(&name, || table(MEMTABLE))?;
+                    let keyspace = database.keyspace(&name, log_table)?;
                     log.push(Segment { first: Sequence(first), keyspace });
                 }
             }
@@ -188,7 +192,7 @@ impl Engine {
 
     /// Lets go of the engine, which closes it once no reader holds it any more. It is closed even
     /// if it panics over it.
-    pub(crate) fn abandon(self: std::sync::Arc<Self>) {
+    pub(crate) fn abandon(self: Arc<Self>) {
         if let Err(error) = guarded(|| {
             drop(self);
             Ok(())
@@ -198,12 +202,13 @@ impl Engine {
     }
 
     fn wait_for_room(&self, log: &Keyspace) -> Result<Duration> {
-        let keyspaces = [log, &self.state, &self.records];
+        let is_sealed = |keyspace: &Keyspace| keyspace.sealed_memtable_count() >= SEALED;
+        let is_deep = |keyspace: &Keyspace| keyspace.l0_table_count() >= LEVEL_ZERO;
+        let compacted = [&self.state, &self.records];
+        // The tables of the log stay in level 0, and make one run there.
         let is_busy = || {
-            keyspaces.iter().any(|keyspace| {
-                keyspace.sealed_memtable_count() >= SEALED
-                    || keyspace.l0_table_count() >= LEVEL_ZERO
-            })
+            is_sealed(log)
+                || compacted.iter().any(|keyspace| is_sealed(keyspace) || is_deep(keyspace))
         };
         if !is_busy() {
             return Ok(Duration::ZERO);
@@ -392,7 +397,7 @@ fn database(path: &Path) -> Result<Database> {
 
 fn segment(database: &Database, first: Sequence) -> Result<Segment> {
     let name = format!("{LOG_PREFIX}{:020}", first.0);
-    Ok(Segment { first, keyspace: database.keyspace(&name, || table(MEMTABLE))? })
+    Ok(Segment { first, keyspace: database.keyspace(&name, log_table)? })
 }
 
 /// Tables are read from end to end or in ranges, never by one key: they have no filters.
@@ -401,4 +406,11 @@ fn table(memtable: u64) -> KeyspaceCreateOptions {
         .max_memtable_size(memtable)
         .filter_policy(FilterPolicy::disabled())
         .data_block_size_policy(BlockSizePolicy::all(16 << 10))
+}
+
+/// The log is only added to, in the order of its keys, and dropped as a whole. So nothing is to be
+/// gained by putting its tables anywhere else than where they were first written, and each time
+/// would hold up a commit.
+fn log_table() -> KeyspaceCreateOptions {
+    table(MEMTABLE).compaction_strategy(Arc::new(Fifo::new(u64::MAX, None)))
 }

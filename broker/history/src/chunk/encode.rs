@@ -3,34 +3,30 @@
 use musubi_model::{AttributeType, Qualifiers, Timestamp};
 
 use super::Chunk;
-use crate::column::{Integers, Texts, Times, Values, put_sized, put_unsigned};
+use crate::column::{Integers, Texts, Times, Values, put_measured, put_unsigned};
 use crate::series::Entry;
+
+/// Bytes that a chunk takes at first: enough for a single instance.
+const SMALL: usize = 256;
 
 impl Chunk {
     /// The bytes of a chunk of these instances, of which there is at least one.
     pub(crate) fn encode(entries: &[Entry]) -> Vec<u8> {
-        let mut out = Vec::new();
+        let mut out = Vec::with_capacity(SMALL);
         put_unsigned(&mut out, u64::try_from(entries.len()).unwrap_or(u64::MAX));
-        for column in [
-            integers(entries, |entry| entry.recorded.number.sequence.0.cast_signed()),
-            integers(entries, |entry| i64::from(entry.recorded.number.ordinal)),
-            integers(entries, |entry| {
-                entry.version.0.wrapping_sub(entry.recorded.number.sequence.0).cast_signed()
-            }),
-        ] {
-            put_sized(&mut out, &column);
-        }
-        for column in times(entries) {
-            put_sized(&mut out, &column);
-        }
-        let kinds = integers(entries, |entry| kind_code(entry.recorded.instance.value.kind));
-        put_sized(&mut out, &kinds);
-        let values: Vec<_> =
-            entries.iter().map(|entry| &entry.recorded.instance.value.json).collect();
-        let mut column = Vec::new();
-        Values::encode(&values, &mut column);
-        put_sized(&mut out, &column);
-        put_sized(&mut out, &qualifiers(entries));
+        put_integers(&mut out, entries, |entry| entry.recorded.number.sequence.0.cast_signed());
+        put_integers(&mut out, entries, |entry| i64::from(entry.recorded.number.ordinal));
+        put_integers(&mut out, entries, |entry| {
+            entry.version.0.wrapping_sub(entry.recorded.number.sequence.0).cast_signed()
+        });
+        put_times(&mut out, entries);
+        put_integers(&mut out, entries, |entry| kind_code(entry.recorded.instance.value.kind));
+        let values: Vec<&[u8]> = entries
+            .iter()
+            .map(|entry| entry.recorded.instance.value.json.as_str().as_bytes())
+            .collect();
+        put_measured(&mut out, |out| Values::encode(&values, out));
+        put_measured(&mut out, |out| put_qualifiers(out, entries));
         out
     }
 
@@ -50,30 +46,22 @@ impl Chunk {
     }
 }
 
-fn integers(entries: &[Entry], of: impl Fn(&Entry) -> i64) -> Vec<u8> {
+fn put_integers(out: &mut Vec<u8>, entries: &[Entry], of: impl Fn(&Entry) -> i64) {
     let values: Vec<i64> = entries.iter().map(of).collect();
-    let mut column = Vec::new();
-    Integers::encode(&values, &mut column);
-    column
+    put_measured(out, |out| Integers::encode(&values, out));
 }
 
 /// The columns of the four times, in their order.
-fn times(entries: &[Entry]) -> [Vec<u8>; 4] {
-    let column = |of: &dyn Fn(&Entry) -> Option<Timestamp>, beside: Option<&[i64]>| {
+fn put_times(out: &mut Vec<u8>, entries: &[Entry]) {
+    let mut column = |of: &dyn Fn(&Entry) -> Option<Timestamp>, beside: Option<&[i64]>| {
         let times: Vec<Option<Timestamp>> = entries.iter().map(of).collect();
-        let mut column = Vec::new();
-        Times::encode(&times, beside, &mut column);
-        let micros: Option<Vec<i64>> =
-            times.into_iter().map(|time| time.map(Timestamp::as_micros)).collect();
-        (column, micros)
+        put_measured(out, |out| Times::encode(&times, beside, out));
+        times.into_iter().map(|time| time.map(Timestamp::as_micros)).collect()
     };
-    let (observed, observed_micros) = column(&|entry| entry.recorded.instance.observed_at, None);
-    let (modified, modified_micros) =
-        column(&|entry| Some(entry.recorded.instance.modified_at), observed_micros.as_deref());
-    let (created, _) =
-        column(&|entry| Some(entry.recorded.instance.created_at), modified_micros.as_deref());
-    let (deleted, _) = column(&|entry| entry.recorded.deleted_at, None);
-    [observed, modified, created, deleted]
+    let observed: Option<Vec<i64>> = column(&|entry| entry.recorded.instance.observed_at, None);
+    let modified = column(&|entry| Some(entry.recorded.instance.modified_at), observed.as_deref());
+    column(&|entry| Some(entry.recorded.instance.created_at), modified.as_deref());
+    column(&|entry| entry.recorded.deleted_at, None);
 }
 
 fn kind_code(kind: AttributeType) -> i64 {
@@ -106,7 +94,7 @@ fn qualifier_bytes(entry: &Entry) -> Vec<u8> {
     postcard::to_stdvec(qualifiers).unwrap_or_default()
 }
 
-fn qualifiers(entries: &[Entry]) -> Vec<u8> {
+fn put_qualifiers(out: &mut Vec<u8>, entries: &[Entry]) {
     // Most are like those before: they are written once.
     let mut written: Vec<Vec<u8>> = Vec::new();
     let mut places = Vec::with_capacity(entries.len());
@@ -121,7 +109,5 @@ fn qualifiers(entries: &[Entry]) -> Vec<u8> {
     }
     let texts: Vec<&[u8]> =
         places.iter().map(|place| written.get(*place).map_or(&[][..], Vec::as_slice)).collect();
-    let mut column = Vec::new();
-    Texts::encode(&texts, &mut column);
-    column
+    Texts::encode(&texts, out);
 }

@@ -17,14 +17,17 @@ const FOR_EACH: usize = 64;
 
 /// The instances, which are in order, cut where there are none for unusually long.
 pub(crate) fn cut_at_gaps(entries: &[Entry]) -> Vec<&[Entry]> {
+    let most = entries.len() / FOR_EACH;
+    if most == 0 {
+        return vec![entries];
+    }
     let times: Vec<i64> = entries.iter().map(primary_time).collect();
     let mut gaps: Vec<(u64, usize)> = times
         .windows(2)
         .zip(1..)
         .filter_map(|(pair, at)| Some((pair.last()?.abs_diff(*pair.first()?), at)))
         .collect();
-    let most = entries.len() / FOR_EACH;
-    if most == 0 || gaps.is_empty() {
+    if gaps.is_empty() {
         return vec![entries];
     }
     let middle = gaps.len() / 2;

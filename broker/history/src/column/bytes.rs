@@ -97,6 +97,27 @@ pub(crate) fn put_sized(out: &mut Vec<u8>, bytes: &[u8]) {
     out.extend_from_slice(bytes);
 }
 
+/// Writes what `write` appends and, before it, how many bytes that is.
+pub(crate) fn put_measured(out: &mut Vec<u8>, write: impl FnOnce(&mut Vec<u8>)) {
+    let start = out.len();
+    out.push(0);
+    write(out);
+    let length = out.len() - start - 1;
+    match u8::try_from(length) {
+        // Nearly always: then there is room for it.
+        Ok(short) if short < 0x80 => {
+            if let Some(place) = out.get_mut(start) {
+                *place = short;
+            }
+        }
+        _ => {
+            let mut prefix = Vec::new();
+            put_unsigned(&mut prefix, count(length));
+            out.splice(start..=start, prefix);
+        }
+    }
+}
+
 /// A number of things as it is written.
 pub(crate) fn count(number: usize) -> u64 {
     u64::try_from(number).unwrap_or(u64::MAX)

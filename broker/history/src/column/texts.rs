@@ -28,6 +28,10 @@ pub(crate) struct Texts {
 impl Texts {
     /// Appends the column of these texts.
     pub(crate) fn encode(values: &[&[u8]], out: &mut Vec<u8>) {
+        if values.len() <= 1 {
+            // There is nothing to share.
+            return put_plain(values, out);
+        }
         let mut known: FxHashMap<&[u8], usize> = FxHashMap::default();
         let mut different = Vec::new();
         let mut indices = Vec::with_capacity(values.len());
@@ -111,12 +115,19 @@ impl Texts {
 
 /// The texts one after the other, in the smaller of the two forms.
 fn list(values: &[&[u8]]) -> Vec<u8> {
-    let mut plain = vec![PLAIN];
-    let lengths: Vec<usize> = values.iter().map(|value| value.len()).collect();
-    Integers::encode_sizes(&lengths, &mut plain);
-    plain.extend(values.iter().flat_map(|value| value.iter()));
+    let mut plain = Vec::new();
+    put_plain(values, &mut plain);
     let shared = shared(values);
     if shared.len() < plain.len() { shared } else { plain }
+}
+
+fn put_plain(values: &[&[u8]], out: &mut Vec<u8>) {
+    out.push(PLAIN);
+    let lengths: Vec<usize> = values.iter().map(|value| value.len()).collect();
+    Integers::encode_sizes(&lengths, out);
+    for value in values {
+        out.extend_from_slice(value);
+    }
 }
 
 fn shared(values: &[&[u8]]) -> Vec<u8> {

@@ -44,18 +44,22 @@ impl Times {
             Integers::encode(&present, out);
         }
         let micros: Vec<i64> = there.iter().map(|time| time.as_micros()).collect();
-        let mut own = vec![OWN];
-        Integers::encode(&micros, &mut own);
+        let start = out.len();
+        out.push(OWN);
+        Integers::encode(&micros, out);
         if let Some(beside) = beside.filter(|_| complete) {
             let behind = micros.iter().zip(beside).map(|(time, other)| time.wrapping_sub(*other));
             let behind: Vec<i64> = behind.collect();
-            let mut bytes = vec![BESIDE];
-            Integers::encode(&behind, &mut bytes);
-            if bytes.len() < own.len() {
-                own = bytes;
+            let end = out.len();
+            out.push(BESIDE);
+            Integers::encode(&behind, out);
+            // The shorter of the two stays.
+            if out.len() - end < end - start {
+                out.drain(start..end);
+            } else {
+                out.truncate(end);
             }
         }
-        out.extend_from_slice(&own);
         let written = there.iter().map(|time| time.to_bits().wrapping_sub(time.as_micros()));
         Integers::encode(&written.collect::<Vec<_>>(), out);
     }

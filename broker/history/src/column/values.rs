@@ -22,23 +22,20 @@ pub(crate) enum Values {
 
 impl Values {
     /// Appends the column of these values.
-    pub(crate) fn encode(values: &[&Json], out: &mut Vec<u8>) {
-        let values: Vec<&[u8]> = values.iter().map(|value| value.as_str().as_bytes()).collect();
-        let numbers = Decimals::encode(&values);
-        let few = numbers.as_ref().is_some_and(|numbers| numbers.len() <= values.len() / 4);
-        let mut texts = Vec::new();
+    pub(crate) fn encode(values: &[&[u8]], out: &mut Vec<u8>) {
+        let start = out.len();
+        out.push(TEXTS);
+        let Some(numbers) = Decimals::encode(values) else {
+            return Texts::encode(values, out);
+        };
+        let few = numbers.len() <= values.len() / 4;
         if !few {
-            Texts::encode(&values, &mut texts);
+            Texts::encode(values, out);
         }
-        match numbers {
-            Some(numbers) if few || numbers.len() <= texts.len() => {
-                out.push(NUMBERS);
-                out.extend_from_slice(&numbers);
-            }
-            _ => {
-                out.push(TEXTS);
-                out.extend_from_slice(&texts);
-            }
+        if few || numbers.len() < out.len() - start {
+            out.truncate(start);
+            out.push(NUMBERS);
+            out.extend_from_slice(&numbers);
         }
     }
 

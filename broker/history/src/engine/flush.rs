@@ -1,5 +1,6 @@
 //! From memory to a segment.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
@@ -12,7 +13,7 @@ use crate::chunk::entry_order;
 use crate::live::LiveSegment;
 use crate::recent::{Recent, RecentRow, SeriesName};
 use crate::segment::{SegmentError, SegmentWriter};
-use crate::series::{EntityKey, SeriesKey};
+use crate::series::SeriesKey;
 
 /// How often who waits looks whether the process ends.
 const LOOK: Duration = Duration::from_millis(100);
@@ -69,38 +70,48 @@ impl Shared {
     }
 }
 
+/// How many entities are taken out of a table at once.
+const ROWS: usize = 256;
+
 fn write_rows(
     table: &Recent,
     segments: &[Arc<LiveSegment>],
     writer: &mut SegmentWriter,
 ) -> Result<(), WriteError> {
-    let mut last: Option<EntityKey> = None;
-    while let Some(row) = table.next(last.as_ref()) {
-        let recent = &row.entity;
-        writer.entity(&row.key, recent.head())?;
-        for name in series_of(&row, segments)? {
-            let corrections = recent.corrections(&name);
-            let mut entries = recent.entries(&name);
-            entries.sort_unstable_by_key(entry_order);
-            let (attribute, dataset) = name;
-            let key = SeriesKey { entity: row.key.clone(), attribute, dataset };
-            writer.series(&key, &corrections)?;
-            for entry in entries {
-                writer.push(entry)?;
+    let mut rows = table.rows(None, ROWS);
+    while let Some(last) = rows.last().map(|row| row.key.clone()) {
+        for row in rows {
+            writer.entity(&row.key, row.entity.head())?;
+            for name in series_of(&row, segments)? {
+                write_series(&row, &name, writer)?;
             }
         }
-        last = Some(row.key);
+        rows = table.rows(Some(&last), ROWS);
     }
+    Ok(())
+}
+
+fn write_series(
+    row: &RecentRow,
+    name: &SeriesName,
+    writer: &mut SegmentWriter,
+) -> Result<(), WriteError> {
+    let corrections = row.entity.corrections(name);
+    let mut entries = row.entity.entries(name);
+    entries.sort_unstable_by_key(entry_order);
+    let (attribute, dataset) = name.clone();
+    writer.series(SeriesKey { entity: row.key.clone(), attribute, dataset }, &corrections)?;
+    entries.into_iter().try_for_each(|entry| writer.push(entry))?;
     Ok(())
 }
 
 /// The series of which the table says anything. Where all data sets of an attribute were removed, it
 /// speaks of those too which only older segments know.
-fn series_of(
-    row: &RecentRow,
+fn series_of<'r>(
+    row: &'r RecentRow,
     segments: &[Arc<LiveSegment>],
-) -> Result<Vec<SeriesName>, WriteError> {
-    let mut series: Vec<SeriesName> = row.entity.series().cloned().collect();
+) -> Result<Vec<Cow<'r, SeriesName>>, WriteError> {
+    let mut series: Vec<Cow<'_, SeriesName>> = row.entity.series().map(Cow::Borrowed).collect();
     let removed = row.entity.removed();
     if removed.is_empty() {
         return Ok(series);
@@ -113,7 +124,7 @@ fn series_of(
             Err(error) => return Err(error.into()),
         };
         let is_removed = |name: &SeriesName| removed.contains_key(&name.0);
-        series.extend(older.names.into_iter().filter(is_removed));
+        series.extend(older.names.into_iter().filter(is_removed).map(Cow::Owned));
     }
     series.sort_unstable();
     series.dedup();

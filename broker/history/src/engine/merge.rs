@@ -330,7 +330,7 @@ impl<'a> Merge<'a> {
         let kept = if self.older == Older::None { Corrections::default() } else { later };
         let mut is_begun = false;
         if !kept.is_empty() {
-            writer.series(key, &kept)?;
+            writer.series(key.clone(), &kept)?;
             is_begun = true;
         }
         let mut rolled = RolledUp::default();
@@ -343,7 +343,7 @@ impl<'a> Merge<'a> {
                 continue;
             }
             if !is_begun {
-                writer.series(key, &kept)?;
+                writer.series(key.clone(), &kept)?;
                 is_begun = true;
             }
             writer.push(entry)?;
@@ -351,7 +351,7 @@ impl<'a> Merge<'a> {
         self.take_roll_ups(&inputs, &gone.limits, &mut rolled)?;
         for row in rolled.rows() {
             if !is_begun {
-                writer.series(key, &kept)?;
+                writer.series(key.clone(), &kept)?;
                 is_begun = true;
             }
             writer.rollup(row)?;

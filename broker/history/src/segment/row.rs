@@ -13,7 +13,7 @@ use super::page::{PageKind, ROW_PAGE};
 use super::tail::{FirstRow, RowPlace};
 use super::{Segment, SegmentError};
 use crate::chunk::ChunkStats;
-use crate::column::{Damaged, Input, put_signed, put_sized, put_unsigned};
+use crate::column::{Damaged, Input, put_measured, put_signed, put_sized, put_unsigned};
 use crate::series::Head;
 
 const DAMAGED: Damaged = Damaged("a row");
@@ -26,6 +26,9 @@ pub(super) struct RowKey<'a> {
     pub(super) attribute: u32,
     pub(super) dataset: u32,
 }
+
+/// Bytes that a row takes at first: enough for what there is in most.
+const SMALL: usize = 128;
 
 /// A page of rows on its way into the file.
 #[derive(Debug, Default)]
@@ -46,12 +49,12 @@ impl RowPage {
     pub(super) fn push(&mut self, key: RowKey<'_>, body: &[u8]) {
         let id = key.id.as_bytes();
         let shared = self.id.iter().zip(id).take_while(|(left, right)| left == right).count();
-        let mut row = Vec::new();
-        put_unsigned(&mut row, u64::from(key.tenant));
-        put_unsigned(&mut row, u64::try_from(shared).unwrap_or_default());
-        put_sized(&mut row, id.get(shared..).unwrap_or_default());
-        row.extend_from_slice(body);
-        put_sized(&mut self.bytes, &row);
+        put_measured(&mut self.bytes, |row| {
+            put_unsigned(row, u64::from(key.tenant));
+            put_unsigned(row, u64::try_from(shared).unwrap_or_default());
+            put_sized(row, id.get(shared..).unwrap_or_default());
+            row.extend_from_slice(body);
+        });
         self.id.clear();
         self.id.extend_from_slice(id);
         let RowKey { tenant, id, attribute, dataset } = key;
@@ -165,7 +168,7 @@ pub(super) struct EntityBody {
 
 impl EntityBody {
     pub(super) fn write(head: &Head, types: &[u32], names: &[(u32, u32)]) -> Vec<u8> {
-        let mut out = Vec::new();
+        let mut out = Vec::with_capacity(SMALL);
         put_unsigned(&mut out, length(types.len()));
         for number in types {
             put_unsigned(&mut out, u64::from(*number));
@@ -267,7 +270,7 @@ impl SeriesPart {
     }
 
     pub(super) fn write(&self, attribute: u32, dataset: u32) -> Vec<u8> {
-        let mut out = Vec::new();
+        let mut out = Vec::with_capacity(SMALL);
         put_unsigned(&mut out, u64::from(attribute));
         put_unsigned(&mut out, u64::from(dataset));
         match &self.first {

@@ -68,7 +68,7 @@ fn write(path: &Path, everything: &Everything) -> SegmentSummary {
         let entity = entity_key(tenant, id);
         writer.entity(&entity, &kept.head).unwrap();
         for (name, series) in &kept.series {
-            writer.series(&series_key(&entity, name), &series.corrections).unwrap();
+            writer.series(series_key(&entity, name), &series.corrections).unwrap();
             for entry in &series.entries {
                 writer.push(entry.clone()).unwrap();
             }

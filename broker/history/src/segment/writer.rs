@@ -139,12 +139,12 @@ impl SegmentWriter {
     /// the corrections are not in order.
     pub(crate) fn series(
         &mut self,
-        key: &SeriesKey,
+        key: SeriesKey,
         corrections: &Corrections,
     ) -> Result<(), SegmentError> {
         let before = self.open.as_ref().map(|open| &open.key);
         let of_entity = self.entity.as_ref().is_some_and(|entity| entity.key == key.entity);
-        if !of_entity || before.is_some_and(|before| before >= key) {
+        if !of_entity || before.is_some_and(|before| *before >= key) {
             return Err(SegmentError::Order("a series"));
         }
         if !corrections.superseded.is_sorted_by(|one, two| one.number < two.number) {
@@ -162,7 +162,7 @@ impl SegmentWriter {
             self.summary.corrections += u64::try_from(block.len()).unwrap_or_default();
         }
         self.open = Some(OpenSeries {
-            key: key.clone(),
+            key,
             attribute,
             dataset,
             part: SeriesPart {
