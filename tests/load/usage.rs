@@ -55,8 +55,22 @@ fn processor_time(process: u32) -> Result<Duration, Failure> {
 ///
 /// If the process has ended.
 pub(crate) fn memory(process: u32) -> Result<u64, Failure> {
+    held(process, "VmRSS:")
+}
+
+/// What of it are pages of files, such as the program itself (`RssFile`), in bytes. The system can
+/// drop them when it needs room.
+///
+/// # Errors
+///
+/// If the process has ended.
+pub(crate) fn memory_of_files(process: u32) -> Result<u64, Failure> {
+    held(process, "RssFile:")
+}
+
+fn held(process: u32, name: &str) -> Result<u64, Failure> {
     let status = std::fs::read_to_string(format!("/proc/{process}/status"))?;
-    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
+    let line = status.lines().find_map(|line| line.strip_prefix(name));
     let kilobytes = line.and_then(|line| line.trim().strip_suffix(" kB"));
     let kilobytes: u64 = kilobytes.ok_or("/proc/…/status is not as expected")?.trim().parse()?;
     Ok(kilobytes * 1024)
@@ -113,6 +127,11 @@ impl Threads {
             return Err("the system does not say what threads have used".into());
         }
         Ok(Self { process, used })
+    }
+
+    /// What all of them have used so far.
+    pub(crate) fn all(&self) -> Duration {
+        self.used.iter().map(|(_, used)| *used).sum()
     }
 
     /// What they and those that were started meanwhile have used since then.

@@ -12,7 +12,7 @@ const PANEL: (f64, f64) = (280.0, 190.0);
 /// What is above the panels.
 const HEAD: f64 = 74.0;
 /// The plot in its panel: left, top, right, bottom.
-const PLOT: (f64, f64, f64, f64) = (40.0, 48.0, 264.0, 158.0);
+const PLOT: (f64, f64, f64, f64) = (40.0, 56.0, 264.0, 158.0);
 /// The upper end of each plot, as a multiple of the cost in the smallest store.
 const TOP: f64 = 2.0;
 
@@ -67,8 +67,8 @@ pub(crate) fn draw(sizes: &[u32], all: &[Growth], limit: f64) -> String {
          <text x=\"50\" y=\"52\">CPU time of the broker</text>\n\
          <line class=\"line time\" x1=\"200\" y1=\"48\" x2=\"224\" y2=\"48\"/>\
          <text x=\"230\" y=\"52\">median time to the answer</text>\n\
-         <line class=\"limit\" x1=\"400\" y1=\"48\" x2=\"424\" y2=\"48\"/>\
-         <text x=\"430\" y=\"52\">what is promised for the largest: {limit} ×</text>"
+         <line class=\"limit\" x1=\"410\" y1=\"48\" x2=\"434\" y2=\"48\"/>\
+         <text x=\"440\" y=\"52\">what is promised for the largest: {limit} ×</text>"
     );
     for (place, growth) in (0..).zip(all) {
         let (column, row) = (place % COLUMNS, place / COLUMNS);
@@ -126,22 +126,21 @@ fn panel(svg: &mut String, sizes: &[u32], growth: &Growth, limit: f64) {
         curve(svg, &places, &latency, "time");
     }
     curve(svg, &places, &processor, "cpu");
-    beyond(svg, &places, &processor, &latency);
+    beyond(svg, &processor, &latency);
 }
 
-/// The multiples of what does not fit into the plot: of CPU time, and of time.
-fn beyond(svg: &mut String, places: &[f64], processor: &[f64], latency: &[f64]) {
-    let multiples = |costs: &[f64]| -> Vec<_> { relative(costs).collect() };
-    for ((x, cpu), time) in places.iter().zip(multiples(processor)).zip(multiples(latency)) {
-        if cpu.max(time) > TOP {
-            let _ = writeln!(
-                svg,
-                "<text class=\"over\" text-anchor=\"end\" x=\"{x:.1}\" y=\"{:.1}\">× {}, × {}</text>",
-                height(TOP) - 5.0,
-                number(cpu),
-                number(time)
-            );
-        }
+/// The multiples in the largest store, if the plot has no room for them.
+fn beyond(svg: &mut String, processor: &[f64], latency: &[f64]) {
+    let [cpu, time] = [processor, latency].map(|costs| relative(costs).last().unwrap_or_default());
+    if cpu.max(time) > TOP {
+        let (_, top, right, _) = PLOT;
+        let _ = writeln!(
+            svg,
+            "<text class=\"over\" text-anchor=\"end\" x=\"{right}\" y=\"{}\">CPU {} ×, time {} ×</text>",
+            top - 6.0,
+            number(cpu),
+            number(time)
+        );
     }
 }
 

@@ -5,7 +5,7 @@ use musubi_tests::Musubi;
 use super::Stores;
 use crate::report::{Line, Mark, say};
 use crate::sample::number;
-use crate::usage::{idle, megabytes, memory};
+use crate::usage::{idle, megabytes, memory, memory_of_files};
 use crate::{Failure, Plan};
 
 /// In megabytes.
@@ -22,12 +22,16 @@ pub(crate) async fn measure(plan: &Plan, stores: &mut Stores) -> Result<Vec<Line
     let folder = plan.empty_folder()?;
     let server = Musubi::serve(&folder.path().join("data"), &["--log-level", "warn"]);
     idle(server.id()).await?;
-    let nothing = memory(server.id())?;
+    let (nothing, files) = (memory(server.id())?, memory_of_files(server.id())?);
     drop(server);
     let mut lines = vec![Line::new(
         "memory of an empty broker",
         format!("≤ {IDLE} MB"),
-        format!("{} MB", number(megabytes(nothing))),
+        format!(
+            "{} MB, {} of them pages of the program's file",
+            number(megabytes(nothing)),
+            number(megabytes(files))
+        ),
         Mark::of(megabytes(nothing) <= IDLE),
     )];
 

@@ -6,7 +6,7 @@ use tokio::time::Instant;
 use super::Stores;
 use crate::report::{Line, Mark};
 use crate::sample::{Sample, number};
-use crate::usage::Processor;
+use crate::usage::{Processor, Threads};
 use crate::{Failure, Plan};
 
 /// How often an empty broker is started.
@@ -26,20 +26,22 @@ pub(crate) async fn measure(plan: &Plan, stores: &mut Stores) -> Result<Vec<Line
 }
 
 fn empty(plan: &Plan) -> Result<Line, Failure> {
-    let (mut new, mut again) = (Sample::default(), Sample::default());
+    let (mut new, mut again, mut processor) =
+        (Sample::default(), Sample::default(), Sample::default());
     for _ in 0..STARTS {
         let folder = plan.empty_folder()?;
         for times in [&mut new, &mut again] {
             let begun = Instant::now();
             let server = Musubi::serve(&folder.path().join("data"), &["--log-level", "warn"]);
             times.add(begun.elapsed().as_secs_f64() * 1e3);
+            processor.add(Threads::now(server.id())?.all().as_secs_f64() * 1e3);
             server.stop();
         }
     }
     Ok(Line::new(
         "start, empty, from spawning the process to its ready line",
         format!("≤ {EMPTY} ms"),
-        format!("{again} ms; {new} ms where there is no folder yet"),
+        format!("{again} ms; {new} ms where there is no folder yet; {processor} ms of CPU"),
         Mark::of(again.median() <= EMPTY && new.median() <= EMPTY),
     ))
 }
