@@ -87,3 +87,17 @@ impl Instance {
         self.attributes().iter().find(|attribute| attribute.name == *name)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A million entities have many millions of these.
+    #[test]
+    #[cfg(target_pointer_width = "64")]
+    fn an_attribute_takes_little_room() {
+        assert_eq!(size_of::<Instance>(), 56);
+        assert_eq!(size_of::<Attribute>(), 72);
+        assert_eq!(size_of::<crate::Entity>(), 112);
+    }
+}

@@ -3,14 +3,14 @@
 //! Everything here is an absolute IRI. Short names (terms) exist only at the edges, where an
 //! `@context` turns one into the other.
 
-use crate::newtype::checked_string;
+use crate::newtype::{checked_name, checked_string};
 
-checked_string! {
+checked_name! {
     /// An expanded entity type name, such as `https://uri.etsi.org/ngsi-ld/default-context/Shelter`.
     TypeName, InvalidName, check
 }
 
-checked_string! {
+checked_name! {
     /// An expanded attribute name. Names of sub-attributes are of this type too.
     AttrName, InvalidName, check
 }

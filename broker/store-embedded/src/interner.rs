@@ -50,14 +50,14 @@ impl Names {
     /// Whether the names of the entity itself and of its attributes are the shared ones. Names
     /// further inside are not looked at: they are rare, and a copy of them costs little.
     fn has_all(&self, entity: &Entity) -> bool {
-        entity.types.iter().all(|name| {
-            self.types.get(name).is_some_and(|known| Arc::ptr_eq(known.shared(), name.shared()))
-        }) && entity.attributes.iter().all(|attribute| {
-            let name = &attribute.name;
-            self.attributes
-                .get(name)
-                .is_some_and(|known| Arc::ptr_eq(known.shared(), name.shared()))
-        })
+        entity
+            .types
+            .iter()
+            .all(|name| self.types.get(name).is_some_and(|known| known.shares_with(name)))
+            && entity.attributes.iter().all(|attribute| {
+                let name = &attribute.name;
+                self.attributes.get(name).is_some_and(|known| known.shares_with(name))
+            })
     }
 
     fn share(&mut self, entity: &mut Entity) {
@@ -90,8 +90,8 @@ impl Names {
         if count(self) < self.sweep_at.max(FIRST_SWEEP) {
             return;
         }
-        self.attributes.retain(|name| Arc::strong_count(name.shared()) > 1);
-        self.types.retain(|name| Arc::strong_count(name.shared()) > 1);
+        self.attributes.retain(|name| name.holders() > 1);
+        self.types.retain(|name| name.holders() > 1);
         self.texts.retain(|text| Arc::strong_count(text) > 1);
         self.sweep_at = count(self) * 2;
     }

@@ -242,15 +242,15 @@ mod tests {
         let (interner, bytes) = (Interner::default(), bytes(&entity()));
         let [one, other] = [(); 2].map(|()| read(&bytes, &mut Vocabulary::of(&interner)).unwrap());
         let is_shared = |one: &Arc<str>, other: &Arc<str>| Arc::ptr_eq(one, other);
-        assert!(is_shared(one.types[0].shared(), other.types[0].shared()));
+        assert!(one.types[0].shares_with(&other.types[0]));
         let [one, other] = [&one, &other].map(|entity| &entity.attributes[0]);
-        assert!(is_shared(one.name.shared(), other.name.shared()));
+        assert!(one.name.shares_with(&other.name));
         let [one, other] = [one, other].map(|attribute| &attribute.instances[1]);
         let [one, other] = [one, other].map(|instance| instance.qualifiers.as_ref().unwrap());
         assert!(is_shared(one.unit_code.as_ref().unwrap(), other.unit_code.as_ref().unwrap()));
         assert!(is_shared(one.value_type.as_ref().unwrap(), other.value_type.as_ref().unwrap()));
-        assert!(is_shared(one.object_type[1].shared(), other.object_type[1].shared()));
+        assert!(one.object_type[1].shares_with(&other.object_type[1]));
         let [one, other] = [one, other].map(|qualifiers| &qualifiers.attributes[0].name);
-        assert!(is_shared(one.shared(), other.shared()));
+        assert!(one.shares_with(other));
     }
 }
