@@ -329,9 +329,12 @@ fn coverage<'q>(table: &Table, query: &'q Query) -> Coverage<'q> {
 }
 
 /// Of conditions that all hold, one that can be looked up will do.
-fn all<'q>(mut parts: impl Iterator<Item = Coverage<'q>>) -> Coverage<'q> {
-    let missing = |part: &Coverage<'q>| matches!(part, Coverage::Missing(_));
-    parts.find(missing).unwrap_or(Coverage::Indexed)
+fn all<'q>(parts: impl Iterator<Item = Coverage<'q>>) -> Coverage<'q> {
+    parts.fold(Coverage::Never, |known, part| match (known, part) {
+        (Coverage::Missing(path), _) | (_, Coverage::Missing(path)) => Coverage::Missing(path),
+        (Coverage::Indexed, _) | (_, Coverage::Indexed) => Coverage::Indexed,
+        (Coverage::Never, Coverage::Never) => Coverage::Never,
+    })
 }
 
 /// Of conditions of which one holds, each has to be looked up.

@@ -27,6 +27,7 @@ use crate::{EmbeddedOptions, EmbeddedStore};
 
 mod backup;
 mod queues;
+mod values;
 
 /// Faults that a test asks for, each once.
 #[derive(Debug, Default)]
