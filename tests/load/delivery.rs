@@ -1,6 +1,8 @@
 //! Delivering changes: 5,000 of them in a second, each to one of 10,000 subscriptions, at 100
 //! endpoints; and what a dead and a slow endpoint among those do to the others.
 
+mod sensors;
+
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::net::SocketAddr;
 use std::path::Path;
@@ -13,6 +15,7 @@ use musubi_tests::Musubi;
 use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep_until};
 
+pub(crate) use crate::delivery::sensors::{endpoint, entity_id, fill, request, subscription_id};
 use crate::generator::Connection;
 use crate::receivers::{Receivers, now};
 use crate::report::{Line, Mark, say};
@@ -302,16 +305,6 @@ fn start_broker(folder: &Path) -> Musubi {
     Musubi::serve(&folder.join("data"), &["--log-level", "error"])
 }
 
-/// The name of the subscription to an entity.
-pub(crate) fn subscription_id(number: u64) -> String {
-    format!("urn:ngsi-ld:Subscription:{number:05}")
-}
-
-/// The endpoint of a subscription.
-pub(crate) fn endpoint(subscription: u64) -> usize {
-    usize::try_from(subscription).unwrap_or_default() % ENDPOINTS
-}
-
 /// Waits until so many changes have come from those that were sent since `begin`, at good
 /// endpoints: when each was sent, and how long it took.
 async fn wait_for(
@@ -332,68 +325,6 @@ async fn wait_for(
         }
         tokio::time::sleep(Duration::from_millis(500)).await;
     }
-}
-
-/// Creates the entities and the subscriptions, each to one of them.
-///
-/// # Errors
-///
-/// If one of them is not created.
-pub(crate) async fn fill(server: SocketAddr, ports: &[u16]) -> Result<(), Failure> {
-    let ports: Arc<[u16]> = ports.into();
-    let next = Arc::new(AtomicU64::new(0));
-    let mut workers = JoinSet::new();
-    for _ in 0..CONNECTIONS {
-        let (next, ports) = (Arc::clone(&next), Arc::clone(&ports));
-        workers.spawn(async move {
-            let mut connection = Connection::open(server).await?;
-            loop {
-                let number = next.fetch_add(1, Ordering::Relaxed);
-                if number >= SUBSCRIPTIONS {
-                    return Ok::<(), Failure>(());
-                }
-                let port = ports.get(endpoint(number)).ok_or("too few receivers")?;
-                let entity = format!(
-                    "{{\"id\":\"{id}\",\"type\":\"Sensor\",\
-                     \"sent\":{{\"type\":\"Property\",\"value\":0}}}}",
-                    id = entity_id(number)
-                );
-                let subscription = format!(
-                    "{{\"id\":\"{name}\",\"type\":\"Subscription\",\
-                     \"entities\":[{{\"id\":\"{id}\",\"type\":\"Sensor\"}}],\
-                     \"notification\":{{\"endpoint\":{{\
-                     \"uri\":\"http://127.0.0.1:{port}/notify\"}}}}}}",
-                    name = subscription_id(number),
-                    id = entity_id(number)
-                );
-                for (path, body) in [("entities", entity), ("subscriptions", subscription)] {
-                    let head = request(server, ("POST", path), &body);
-                    let status = connection.ask(head.as_bytes()).await?.status;
-                    if status != 201 {
-                        return Err(format!("POST /{path} was answered {status}").into());
-                    }
-                }
-            }
-        });
-    }
-    while let Some(ended) = workers.join_next().await {
-        ended??;
-    }
-    Ok(())
-}
-
-/// The name of an entity.
-pub(crate) fn entity_id(number: u64) -> String {
-    format!("urn:ngsi-ld:Sensor:{number:05}")
-}
-
-/// A request with a body.
-pub(crate) fn request(server: SocketAddr, (method, path): (&str, &str), body: &str) -> String {
-    format!(
-        "{method} /ngsi-ld/v1/{path} HTTP/1.1\r\nHost: {server}\r\n\
-         Content-Type: application/json\r\nContent-Length: {}\r\n\r\n{body}",
-        body.len()
-    )
 }
 
 /// A change that was sent.

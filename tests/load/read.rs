@@ -18,8 +18,10 @@ const CONNECTIONS: u32 = 50;
 /// What is asked, and how much of the bare server's rate is to be reached.
 type Row = (&'static str, f64, fn(SocketAddr) -> Template);
 
-const ROWS: [Row; 2] =
-    [("`GET /entities/{id}`", 0.7, entities::retrieve), ("page of 20 of 100", 0.6, entities::page)];
+const ROWS: [Row; 2] = [
+    ("`GET /entities/{id}`", 0.8, entities::retrieve),
+    ("page of 20 of 100", 0.75, entities::page),
+];
 
 /// One of the two servers.
 #[derive(Debug)]
