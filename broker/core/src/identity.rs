@@ -33,11 +33,19 @@ pub(crate) struct Identity {
     id: OnceLock<Uuid>,
     /// What seals numbers, as the store has it, once it was asked.
     secret: OnceLock<Uuid>,
+    /// The seal of the default tenant, which most requests are for: the key takes longer to make
+    /// than a version to seal.
+    seal: OnceLock<Seal>,
 }
 
 impl Identity {
     pub(crate) fn starting_now() -> Self {
-        Self { started: Instant::now(), id: OnceLock::new(), secret: OnceLock::new() }
+        Self {
+            started: Instant::now(),
+            id: OnceLock::new(),
+            secret: OnceLock::new(),
+            seal: OnceLock::new(),
+        }
     }
 }
 
@@ -72,7 +80,11 @@ impl Session {
     /// What seals the numbers that this tenant is shown. Where no secret can be stored, on a full
     /// disk, readers are answered none the less, under one that lasts as long as the process.
     pub async fn seal(&self) -> Seal {
-        let known = &self.broker.shared().identity.secret;
+        let identity = &self.broker.shared().identity;
+        if let Some(seal) = identity.seal.get().filter(|_| self.tenant.is_default()) {
+            return *seal;
+        }
+        let known = &identity.secret;
         let secret = match self.stored_uuid(known, SECRET).await {
             Ok(secret) => secret,
             Err(error) => {
@@ -80,7 +92,11 @@ impl Session {
                 *known.get_or_init(Uuid::new_v4)
             }
         };
-        Seal::new(&secret, &self.tenant)
+        let seal = Seal::new(&secret, &self.tenant);
+        if self.tenant.is_default() {
+            return *identity.seal.get_or_init(|| seal);
+        }
+        seal
     }
 
     async fn stored_uuid(&self, known: &OnceLock<Uuid>, key: &str) -> Result<Uuid, Error> {

@@ -22,6 +22,9 @@ impl Session {
         selection: &Selection,
         terms: &MapTerms,
     ) -> Result<(Found, Option<MapOfAnswer>), Error> {
+        if terms.wish == MapWish::None {
+            return Ok((self.retrieve_entity(id, selection).await?, None));
+        }
         let now = self.now();
         let used = self.map_with(id, terms, now).await?;
         let found = self.retrieve_entity(id, selection).await?;
@@ -42,6 +45,9 @@ impl Session {
         query: TemporalQuery,
         terms: &MapTerms,
     ) -> Result<(EvolutionPage, Option<MapOfAnswer>), Error> {
+        if terms.wish == MapWish::None {
+            return Ok((self.evolution(id, query).await?, None));
+        }
         let now = self.now();
         let used = self.map_with(id, terms, now).await?;
         let bound = Bound::of_temporal(&query, &terms.context)?;
@@ -67,7 +73,7 @@ impl Session {
         Err(Error::ResourceNotFound(format!("entity {id} in the entity map {map}")))
     }
 
-    /// The map of the answer, made if need be.
+    /// The map of the answer to a request that wants one, made if need be.
     async fn map_of_one(
         &self,
         id: &EntityId,
@@ -76,9 +82,6 @@ impl Session {
     ) -> Result<Option<MapOfAnswer>, Error> {
         if let Some(used) = used {
             return Ok(Some(MapOfAnswer::Used(used)));
-        }
-        if terms.wish == MapWish::None {
-            return Ok(None);
         }
         let map = self.make_map(bound, vec![id.clone()], (terms, now)).await?;
         Ok(Some(MapOfAnswer::Created(map.id)))
