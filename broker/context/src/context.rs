@@ -192,12 +192,15 @@ impl Context {
     /// The short form of an IRI. `fits` says which terms without definition may be written.
     fn short<'a>(&'a self, iri: &'a str, fits: impl Fn(&str) -> bool) -> Compacted<'a> {
         let own = &self.0.own;
-        if let Some(term) = own.reverse(iri) {
+        if !own.is_empty()
+            && let Some(term) = own.reverse(iri)
+        {
             return Compacted::Whole(term);
         }
         if let Some(term) = iri.strip_prefix(DEFAULT_VOCAB) {
             let is_free = !term.is_empty() && !term.starts_with('@') && fits(term);
-            let is_term = || self.term(term).is_some() || self.absolute(term).is_some();
+            let is_absolute = || term.contains(':') && self.absolute(term).is_some();
+            let is_term = || self.term(term).is_some() || is_absolute();
             if is_free && !is_term() {
                 return Compacted::Whole(term);
             }

@@ -111,9 +111,9 @@ struct Rendering<'o, 'c> {
 
 impl<'r> Rendering<'_, 'r> {
     fn entity(&mut self, entity: &'r Entity, representation: &Representation) {
-        self.writer.raw("{\"id\":");
-        self.writer.plain(entity.id.as_str());
-        self.writer.raw(",\"type\":");
+        self.writer.raw("{\"id\":\"");
+        self.writer.raw(entity.id.as_str());
+        self.writer.raw("\",\"type\":");
         self.types(&entity.types);
         match entity.scopes.as_slice() {
             [] => {}
@@ -127,11 +127,8 @@ impl<'r> Rendering<'_, 'r> {
             }
         }
         for attribute in &entity.attributes {
-            let is_shown = match &representation.attributes {
-                Some(names) => names.contains(&attribute.name),
-                None => true,
-            };
-            if is_shown {
+            let names = representation.attributes.as_ref();
+            if names.is_none_or(|names| names.contains(&attribute.name)) {
                 self.attribute(attribute);
             }
         }
@@ -146,7 +143,7 @@ impl<'r> Rendering<'_, 'r> {
             self.writer.raw(",\"@context\":");
             self.writer.context_member();
         }
-        self.writer.raw("}");
+        self.writer.end();
     }
 
     /// One type as a string, several as an array.
@@ -159,23 +156,25 @@ impl<'r> Rendering<'_, 'r> {
 
     /// An attribute behind what is written already.
     fn attribute(&mut self, attribute: &'r Attribute) {
-        let name = attribute.name.shared();
-        let alone = match (attribute.instances.as_slice(), self.form) {
-            ([single], Form::Normalized) => Some(single),
-            _ => None,
-        };
-        if let Some(single) = alone
-            && self.writer.repeat_opening(name, single.value.kind)
+        // Nearly all attributes of nearly all answers are like this.
+        if let ([single], Form::Normalized) = (attribute.instances.as_slice(), self.form)
+            && self.writer.repeat_opening(attribute.name.shared(), single.value.kind)
         {
             self.normalized_rest(single);
-            return;
+        } else {
+            self.other_attribute(attribute);
         }
+    }
+
+    /// An attribute of which the name has not been written yet, or not like this.
+    fn other_attribute(&mut self, attribute: &'r Attribute) {
+        let name = attribute.name.shared();
         if let Some(member) = sealed_member(&attribute.name) {
             self.writer.raw(",");
             self.sealed(member, attribute);
             return;
         }
-        if let Some(single) = alone {
+        if let ([single], Form::Normalized) = (attribute.instances.as_slice(), self.form) {
             self.writer.opening(name, single.value.kind);
             self.normalized_rest(single);
             return;

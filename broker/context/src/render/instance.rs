@@ -15,10 +15,11 @@ impl<'r> Rendering<'_, 'r> {
     }
 
     /// A normalized instance from its value on.
+    #[inline]
     pub(super) fn normalized_rest(&mut self, instance: &'r Instance) {
         self.value(&instance.value);
         self.qualifiers(instance);
-        self.writer.raw("}");
+        self.writer.end();
     }
 
     /// Without `type` where it can be inferred, and without the object around it where there is
@@ -93,6 +94,7 @@ impl<'r> Rendering<'_, 'r> {
         self.value(value);
     }
 
+    #[inline]
     pub(super) fn value(&mut self, value: &Value) {
         match value.kind {
             AttributeType::Property
@@ -138,37 +140,47 @@ impl<'r> Rendering<'_, 'r> {
     }
 
     /// Everything but type and value.
+    #[inline]
     pub(super) fn qualifiers(&mut self, instance: &'r Instance) {
         if let Some(observed_at) = instance.observed_at {
             self.writer.time(",\"observedAt\":", observed_at);
         }
         if let Some(qualifiers) = &instance.qualifiers {
-            if let Some(unit_code) = &qualifiers.unit_code {
-                self.writer.raw(",\"unitCode\":");
-                self.writer.string(unit_code);
-            }
-            if let Some(dataset_id) = &qualifiers.dataset_id {
-                self.writer.raw(",\"datasetId\":");
-                self.writer.string(dataset_id.as_str());
-            }
-            if let Some(value_type) = &qualifiers.value_type {
-                self.writer.raw(",\"valueType\":");
-                self.writer.term(value_type);
-            }
-            if !qualifiers.object_type.is_empty() {
-                self.writer.raw(",\"objectType\":");
-                self.types(&qualifiers.object_type);
-            }
-            for attribute in &qualifiers.attributes {
-                self.attribute(attribute);
-            }
+            self.rare(qualifiers);
         }
         if self.system_attributes {
-            self.writer.time(",\"createdAt\":", instance.created_at);
-            self.writer.time(",\"modifiedAt\":", instance.modified_at);
-            if let Some(expires_at) = instance.expires_at() {
-                self.writer.time(",\"expiresAt\":", expires_at);
-            }
+            self.system_times(instance);
+        }
+    }
+
+    /// What few instances have.
+    fn rare(&mut self, qualifiers: &'r Qualifiers) {
+        if let Some(unit_code) = &qualifiers.unit_code {
+            self.writer.raw(",\"unitCode\":");
+            self.writer.string(unit_code);
+        }
+        if let Some(dataset_id) = &qualifiers.dataset_id {
+            self.writer.raw(",\"datasetId\":");
+            self.writer.string(dataset_id.as_str());
+        }
+        if let Some(value_type) = &qualifiers.value_type {
+            self.writer.raw(",\"valueType\":");
+            self.writer.term(value_type);
+        }
+        if !qualifiers.object_type.is_empty() {
+            self.writer.raw(",\"objectType\":");
+            self.types(&qualifiers.object_type);
+        }
+        for attribute in &qualifiers.attributes {
+            self.attribute(attribute);
+        }
+    }
+
+    fn system_times(&mut self, instance: &Instance) {
+        self.writer.time(",\"createdAt\":", instance.created_at);
+        self.writer.time(",\"modifiedAt\":", instance.modified_at);
+        if let Some(expires_at) = instance.expires_at() {
+            self.writer.time(",\"expiresAt\":", expires_at);
         }
     }
 }

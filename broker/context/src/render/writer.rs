@@ -52,8 +52,21 @@ impl<'c> WrittenNames<'c> {
     /// The most that are looked through for one that is not where it is expected.
     const NEAR: usize = 16;
 
+    #[inline]
     fn find(&mut self, name: &Arc<str>, how: Written) -> Option<Range<usize>> {
         let is_it = |known: &WrittenName<'_>| Arc::ptr_eq(known.name, name) && known.how == how;
+        // After the last one of an entity comes the first one of the next.
+        let expected = if self.next < self.known.len() { self.next } else { 0 };
+        if let Some(known) = self.known.get(expected).filter(|known| is_it(known)) {
+            self.next = expected + 1;
+            return Some(known.range.clone());
+        }
+        self.find_around(is_it)
+    }
+
+    /// One that is not where it is expected.
+    #[cold]
+    fn find_around(&mut self, is_it: impl Fn(&WrittenName<'_>) -> bool) -> Option<Range<usize>> {
         let (earlier, later) = self.known.split_at_checked(self.next)?;
         let mut around = later.iter().chain(earlier).take(Self::NEAR);
         let steps = around.position(is_it)?;
@@ -84,18 +97,26 @@ impl<'o, 'c> Writer<'o, 'c> {
     }
 
     /// Text that is JSON already.
+    #[inline]
     pub(super) fn raw(&mut self, text: &str) {
         self.out.extend_from_slice(text.as_bytes());
     }
 
+    /// The end of an object.
+    #[inline]
+    pub(super) fn end(&mut self) {
+        self.out.push(b'}');
+    }
+
     /// A string, with the escapes that it needs.
     pub(super) fn string(&mut self, text: &str) {
-        self.raw("\"");
+        self.out.push(b'"');
         self.escaped(text);
-        self.raw("\"");
+        self.out.push(b'"');
     }
 
     /// The short form of a name.
+    #[inline]
     pub(super) fn name(&mut self, iri: &'c Arc<str>) {
         if let Some(written) = self.names.find(iri, Written::Alone) {
             self.out.extend_from_within(written);
@@ -107,6 +128,7 @@ impl<'o, 'c> Writer<'o, 'c> {
     }
 
     /// Everything before the value of a normalized attribute, if it was written before.
+    #[inline]
     pub(super) fn repeat_opening(&mut self, iri: &Arc<str>, kind: AttributeType) -> bool {
         match self.names.find(iri, Written::Opening(kind)) {
             Some(written) => {
@@ -145,26 +167,32 @@ impl<'o, 'c> Writer<'o, 'c> {
 
     /// A text that needs no escapes, such as an IRI.
     pub(super) fn plain(&mut self, text: &str) {
-        self.raw("\"");
+        self.out.push(b'"');
         self.raw(text);
-        self.raw("\"");
+        self.out.push(b'"');
     }
 
     /// A point in time, behind the text that is given.
+    #[inline]
     pub(super) fn time(&mut self, before: &'static str, time: Timestamp) {
-        let start = self.out.len();
+        // Where equal texts stand in two places, nothing is lost but time.
         match &self.last {
-            Some((same, last, range)) if *same == before && last.is_written_like(time) => {
+            Some((same, last, range))
+                if std::ptr::eq(*same, before) && last.is_written_like(time) =>
+            {
                 self.out.extend_from_within(range.clone());
             }
-            _ => {
-                self.raw(before);
-                self.raw("\"");
-                self.raw(time.text().as_str());
-                self.raw("\"");
-                self.last = Some((before, time, start..self.out.len()));
-            }
+            _ => self.new_time(before, time),
         }
+    }
+
+    fn new_time(&mut self, before: &'static str, time: Timestamp) {
+        let start = self.out.len();
+        self.raw(before);
+        self.out.push(b'"');
+        self.raw(time.text().as_str());
+        self.out.push(b'"');
+        self.last = Some((before, time, start..self.out.len()));
     }
 
     pub(super) fn array<'t, T>(
