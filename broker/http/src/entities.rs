@@ -10,6 +10,7 @@ use crate::request::expanded::{Operation, Whole};
 use crate::request::listing::Listing;
 use crate::request::paging::List;
 use crate::request::path::location;
+use crate::request::preconditions::HEADERS;
 use crate::session::Session;
 
 /// The parameters of a creation.
@@ -51,7 +52,7 @@ pub(crate) async fn page(
     let terms = listing.map.beside()?;
     let (page, map) = session.query_entities_of_map(query, &terms).await?;
     let end = page.items.last().filter(|_| page.more).map(|found| found.position);
-    let mut headers = HeaderMap::new();
+    let mut headers = HeaderMap::with_capacity(HEADERS);
     let list = List {
         path: uri.path(),
         parameters: &listing.parameters,

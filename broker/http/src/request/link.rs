@@ -63,7 +63,8 @@ fn header_for(url: &str) -> Option<HeaderValue> {
 
 /// The `Link` header that points at another page.
 pub(crate) fn page_header(target: &str, relation: &str, media: &str) -> Option<HeaderValue> {
-    HeaderValue::try_from(format!("<{target}>; rel=\"{relation}\"; type=\"{media}\"")).ok()
+    HeaderValue::try_from(["<", target, ">; rel=\"", relation, "\"; type=\"", media, "\""].concat())
+        .ok()
 }
 
 /// Target and parameters of each link in a header.

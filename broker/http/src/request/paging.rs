@@ -1,8 +1,6 @@
 //! Which part of a list is wanted, and where the parts beside it are (CIM 009, clauses 5.5.9 and
 //! 6.3.10).
 
-use std::fmt::Write;
-
 use http::{HeaderMap, HeaderName, HeaderValue, header};
 use musubi_broker::Seal;
 use musubi_query::Start;
@@ -158,10 +156,10 @@ impl List<'_> {
         pairs.sort_unstable();
         let mut target = self.path.trim_end_matches('/').to_owned();
         for (index, (name, value)) in pairs.into_iter().enumerate() {
-            let separator = if index == 0 { '?' } else { '&' };
-            // Writing to a string does not fail.
-            let value = utf8_percent_encode(value, VALUE);
-            let _ = write!(target, "{separator}{name}={value}");
+            target.push(if index == 0 { '?' } else { '&' });
+            target.push_str(name);
+            target.push('=');
+            target.extend(utf8_percent_encode(value, VALUE));
         }
         target
     }
