@@ -12,11 +12,16 @@ mod texts;
 mod times;
 mod values;
 
+use smallvec::SmallVec;
+
 pub(crate) use self::bytes::{Damaged, Input, put_measured, put_signed, put_sized, put_unsigned};
 pub(crate) use self::texts::Texts;
 pub(crate) use self::times::Times;
 pub(crate) use self::values::Values;
 pub(crate) use self::{floats::Floats, integers::Integers};
+
+/// A list that is nearly always short: most series that are in memory have one instance there.
+pub(crate) type Short<T> = SmallVec<[T; 4]>;
 
 /// The most values of a column.
 pub(crate) const MAX_COUNT: usize = 1 << 16;

@@ -24,7 +24,7 @@ mod writer;
 pub(crate) use self::checksum::crc32c;
 pub(crate) use self::error::SegmentError;
 pub(crate) use self::heads::Heads;
-pub(crate) use self::reader::{ChunkRef, EntityRow, PageSlot, Segment};
+pub(crate) use self::reader::{ChunkRef, EntityRow, PageSlot, RawChunk, Segment};
 pub(crate) use self::rollup::{Level, RollUp};
 pub(crate) use self::scan::{Row, Scan};
 pub(crate) use self::series::SeriesSummary;

@@ -3,7 +3,7 @@
 use musubi_model::{AttributeType, Qualifiers, Timestamp};
 
 use super::Chunk;
-use crate::column::{Integers, Texts, Times, Values, put_measured, put_unsigned};
+use crate::column::{Integers, Short, Texts, Times, Values, put_measured, put_unsigned};
 use crate::series::Entry;
 
 /// Bytes that a chunk takes at first: enough for a single instance.
@@ -21,7 +21,7 @@ impl Chunk {
         });
         put_times(&mut out, entries);
         put_integers(&mut out, entries, |entry| kind_code(entry.recorded.instance.value.kind));
-        let values: Vec<&[u8]> = entries
+        let values: Short<&[u8]> = entries
             .iter()
             .map(|entry| entry.recorded.instance.value.json.as_str().as_bytes())
             .collect();
@@ -47,18 +47,18 @@ impl Chunk {
 }
 
 fn put_integers(out: &mut Vec<u8>, entries: &[Entry], of: impl Fn(&Entry) -> i64) {
-    let values: Vec<i64> = entries.iter().map(of).collect();
+    let values: Short<i64> = entries.iter().map(of).collect();
     put_measured(out, |out| Integers::encode(&values, out));
 }
 
 /// The columns of the four times, in their order.
 fn put_times(out: &mut Vec<u8>, entries: &[Entry]) {
     let mut column = |of: &dyn Fn(&Entry) -> Option<Timestamp>, beside: Option<&[i64]>| {
-        let times: Vec<Option<Timestamp>> = entries.iter().map(of).collect();
+        let times: Short<Option<Timestamp>> = entries.iter().map(of).collect();
         put_measured(out, |out| Times::encode(&times, beside, out));
         times.into_iter().map(|time| time.map(Timestamp::as_micros)).collect()
     };
-    let observed: Option<Vec<i64>> = column(&|entry| entry.recorded.instance.observed_at, None);
+    let observed: Option<Short<i64>> = column(&|entry| entry.recorded.instance.observed_at, None);
     let modified = column(&|entry| Some(entry.recorded.instance.modified_at), observed.as_deref());
     column(&|entry| Some(entry.recorded.instance.created_at), modified.as_deref());
     column(&|entry| entry.recorded.deleted_at, None);
@@ -96,8 +96,8 @@ fn qualifier_bytes(entry: &Entry) -> Vec<u8> {
 
 fn put_qualifiers(out: &mut Vec<u8>, entries: &[Entry]) {
     // Most are like those before: they are written once.
-    let mut written: Vec<Vec<u8>> = Vec::new();
-    let mut places = Vec::with_capacity(entries.len());
+    let mut written: Short<Vec<u8>> = Short::new();
+    let mut places: Short<usize> = Short::new();
     let mut before: Option<&Qualifiers> = None;
     for entry in entries {
         let here = plain(entry);
@@ -107,7 +107,7 @@ fn put_qualifiers(out: &mut Vec<u8>, entries: &[Entry]) {
         before = here;
         places.push(written.len() - 1);
     }
-    let texts: Vec<&[u8]> =
+    let texts: Short<&[u8]> =
         places.iter().map(|place| written.get(*place).map_or(&[][..], Vec::as_slice)).collect();
     Texts::encode(&texts, out);
 }

@@ -4,6 +4,7 @@
 //! the same number of digits, and how many of them were written is kept if it does not follow from
 //! the rest. Numbers that do not fit, such as `1e3`, `-0` or very long ones, stand beside it as text.
 
+use super::Short;
 use super::bytes::{Damaged, Input, put_unsigned};
 use super::integers::Integers;
 use super::texts::Texts;
@@ -135,9 +136,10 @@ pub(crate) struct Decimals {
 impl Decimals {
     /// The column of these texts; none if too few are numbers that fit.
     pub(crate) fn encode(values: &[&[u8]]) -> Option<Vec<u8>> {
-        let decimals: Vec<Option<Decimal>> =
+        let decimals: Short<Option<Decimal>> =
             values.iter().map(|value| Decimal::parse(value)).collect();
-        let mut digits: Vec<u8> = decimals.iter().flatten().map(|decimal| decimal.digits).collect();
+        let mut digits: Short<u8> =
+            decimals.iter().flatten().map(|decimal| decimal.digits).collect();
         if digits.len() * 2 < values.len() || digits.is_empty() {
             return None;
         }
@@ -251,10 +253,10 @@ pub(crate) fn text_at(texts: &Texts, at: usize) -> Option<&[u8]> {
 }
 
 fn encode_at(values: &[&[u8]], decimals: &[Option<Decimal>], scale: u8) -> Vec<u8> {
-    let (mut mantissas, mut digits) = (Vec::new(), Vec::new());
-    let (mut exceptions, mut texts) = (Vec::new(), Vec::new());
+    let (mut mantissas, mut digits) = (Short::new(), Short::new());
+    let (mut exceptions, mut texts) = (Short::new(), Short::new());
     let (mut mantissa, mut number) = (0, 0);
-    let mut fitting = Vec::with_capacity(values.len());
+    let mut fitting = Short::new();
     for (at, decimal) in decimals.iter().enumerate() {
         let scaled = decimal.and_then(|decimal| Some((decimal.scaled(scale)?, decimal.digits)));
         if let Some(found) = scaled {

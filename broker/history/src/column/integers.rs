@@ -5,8 +5,8 @@
 //! smallest, after division by what all of them are multiples of. They are packed to as many bits
 //! as the largest of a block needs.
 
-use super::MAX_COUNT;
 use super::bytes::{Damaged, Input, count, put_signed, put_unsigned, signed_length};
+use super::{MAX_COUNT, Short};
 
 /// How many numbers are packed with one width. An outlier costs its block only.
 const BLOCK: usize = 128;
@@ -68,7 +68,7 @@ impl Integers {
 
     /// Appends the column of numbers from 0.
     pub(crate) fn encode_sizes(values: &[usize], out: &mut Vec<u8>) {
-        let values: Vec<i64> = values.iter().map(|value| count(*value).cast_signed()).collect();
+        let values: Short<i64> = values.iter().map(|value| count(*value).cast_signed()).collect();
         Self::encode(&values, out);
     }
 }

@@ -7,7 +7,7 @@ use rustc_hash::FxHashMap;
 
 use super::bytes::{Damaged, Input};
 use super::integers::Integers;
-use super::{MAX_COUNT, MAX_REPEATED};
+use super::{MAX_COUNT, MAX_REPEATED, Short};
 
 const PLAIN: u8 = 0;
 const SHARED: u8 = 1;
@@ -123,7 +123,7 @@ fn list(values: &[&[u8]]) -> Vec<u8> {
 
 fn put_plain(values: &[&[u8]], out: &mut Vec<u8>) {
     out.push(PLAIN);
-    let lengths: Vec<usize> = values.iter().map(|value| value.len()).collect();
+    let lengths: Short<usize> = values.iter().map(|value| value.len()).collect();
     Integers::encode_sizes(&lengths, out);
     for value in values {
         out.extend_from_slice(value);

@@ -2,6 +2,7 @@
 
 use musubi_model::Timestamp;
 
+use super::Short;
 use super::bytes::{Damaged, Input};
 use super::integers::Integers;
 
@@ -30,7 +31,7 @@ impl Times {
     /// Appends the column of these times; they may be kept as what they are behind those of another
     /// column, in which each has one.
     pub(crate) fn encode(times: &[Option<Timestamp>], beside: Option<&[i64]>, out: &mut Vec<u8>) {
-        let there: Vec<Timestamp> = times.iter().flatten().copied().collect();
+        let there: Short<Timestamp> = times.iter().flatten().copied().collect();
         if there.is_empty() {
             out.push(NONE);
             return;
@@ -40,16 +41,16 @@ impl Times {
             out.push(ALL);
         } else {
             out.push(SOME);
-            let present: Vec<i64> = times.iter().map(|time| i64::from(time.is_some())).collect();
+            let present: Short<i64> = times.iter().map(|time| i64::from(time.is_some())).collect();
             Integers::encode(&present, out);
         }
-        let micros: Vec<i64> = there.iter().map(|time| time.as_micros()).collect();
+        let micros: Short<i64> = there.iter().map(|time| time.as_micros()).collect();
         let start = out.len();
         out.push(OWN);
         Integers::encode(&micros, out);
         if let Some(beside) = beside.filter(|_| complete) {
             let behind = micros.iter().zip(beside).map(|(time, other)| time.wrapping_sub(*other));
-            let behind: Vec<i64> = behind.collect();
+            let behind: Short<i64> = behind.collect();
             let end = out.len();
             out.push(BESIDE);
             Integers::encode(&behind, out);
@@ -61,7 +62,7 @@ impl Times {
             }
         }
         let written = there.iter().map(|time| time.to_bits().wrapping_sub(time.as_micros()));
-        Integers::encode(&written.collect::<Vec<_>>(), out);
+        Integers::encode(&written.collect::<Short<_>>(), out);
     }
 
     /// Reads a column of so many times. What follows in the input is how they are written:

@@ -148,14 +148,19 @@ impl Input<'_> {
         }
     }
 
-    fn take_corrections(&mut self, key: &SeriesKey) -> Result<Option<Corrections>, SegmentError> {
-        if self.series() != Some(key) {
-            return Ok(None);
+    /// What the input says of a series, if it has it. [`follow`](Self::follow) has to come after that.
+    fn take_corrections(&mut self, key: &SeriesKey) -> Option<Corrections> {
+        let next = self.next.take_if(|row| matches!(row, Row::Series(here, _) if here == key));
+        match next {
+            Some(Row::Series(_, corrections)) => Some(corrections),
+            Some(Row::Entity(..) | Row::Entry(_) | Row::RollUp(_)) | None => None,
         }
-        match self.advance()? {
-            Some(Row::Series(_, corrections)) => Ok(Some(corrections)),
-            Some(Row::Entity(..) | Row::Entry(_) | Row::RollUp(_)) | None => Ok(None),
-        }
+    }
+
+    /// Reads what comes behind a series' beginning, and its chunks if they were taken.
+    fn follow(&mut self) -> Result<(), SegmentError> {
+        self.next = self.live.noted(self.scan.next().transpose())?;
+        Ok(())
     }
 
     /// Passes over what is left of the entity.
@@ -316,8 +321,17 @@ impl<'a> Merge<'a> {
         let mut said: Vec<(usize, Corrections)> = Vec::new();
         for at in with {
             let Some(input) = self.inputs.get_mut(*at) else { continue };
-            if let Some(corrections) = input.take_corrections(key)? {
+            if let Some(corrections) = input.take_corrections(key) {
                 said.push((*at, corrections));
+            }
+        }
+        let mut is_begun = match said.as_slice() {
+            [(at, own)] if gone.limits == Limits::NONE => self.copy(key, (*at, own), writer)?,
+            _ => false,
+        };
+        for (at, _) in &said {
+            if let Some(input) = self.inputs.get_mut(*at) {
+                input.follow()?;
             }
         }
         let mut later = Corrections::default();
@@ -328,8 +342,7 @@ impl<'a> Merge<'a> {
             later = own;
         }
         let kept = if self.older == Older::None { Corrections::default() } else { later };
-        let mut is_begun = false;
-        if !kept.is_empty() {
+        if !is_begun && !kept.is_empty() {
             writer.series(key.clone(), &kept)?;
             is_begun = true;
         }
@@ -357,6 +370,28 @@ impl<'a> Merge<'a> {
             writer.rollup(row)?;
         }
         Ok(())
+    }
+
+    /// Writes the chunks of a series of which one input alone knows, as they are. Whether the series
+    /// was begun.
+    fn copy(
+        &mut self,
+        key: &SeriesKey,
+        (at, own): (usize, &Corrections),
+        writer: &mut SegmentWriter,
+    ) -> Result<bool, WriteError> {
+        let Some(input) = self.inputs.get_mut(at) else { return Ok(false) };
+        let mut is_begun = false;
+        while let Some(chunk) = input.live.noted(input.scan.next_chunk())? {
+            if !is_begun {
+                let nothing = Corrections::default();
+                let kept = if self.older == Older::None { &nothing } else { own };
+                writer.series(key.clone(), kept)?;
+                is_begun = true;
+            }
+            writer.chunk(&chunk)?;
+        }
+        Ok(is_begun)
     }
 
     /// Takes in the roll-ups of a series, which stand behind its entries. Those of before a removal

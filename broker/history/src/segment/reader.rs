@@ -39,6 +39,20 @@ impl ChunkRef {
     }
 }
 
+/// The bytes of a chunk, and what is known of it.
+#[derive(Clone, Debug)]
+pub(crate) struct RawChunk {
+    page: Arc<[u8]>,
+    range: std::ops::Range<usize>,
+    pub(super) stats: ChunkStats,
+}
+
+impl RawChunk {
+    pub(super) fn bytes(&self) -> &[u8] {
+        self.page.get(self.range.clone()).unwrap_or_default()
+    }
+}
+
 /// The page that was read last, so that the next chunk in it is not read from the file again.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct PageSlot {
@@ -125,6 +139,17 @@ impl Segment {
         } else {
             Err(DAMAGED.into())
         }
+    }
+
+    /// Reads a chunk, to be written again as it is.
+    pub(super) fn load_raw(
+        &self,
+        chunk: &ChunkRef,
+        slot: &mut PageSlot,
+    ) -> Result<RawChunk, SegmentError> {
+        self.load(chunk, slot)?;
+        let (page, range) = self.blob(chunk.blob, slot)?;
+        Ok(RawChunk { page, range, stats: chunk.stats })
     }
 
     /// Everything, in the order in which it was written.

@@ -3,7 +3,7 @@
 use std::collections::VecDeque;
 
 use super::page::PageKind;
-use super::reader::{ChunkRef, PageSlot};
+use super::reader::{ChunkRef, PageSlot, RawChunk};
 use super::row::{Rows, SeriesPart};
 use super::{RollUp, Segment, SegmentError};
 use crate::column::Damaged;
@@ -77,6 +77,31 @@ impl<'a> Scan<'a> {
                 return self.entity_row();
             }
         }
+    }
+
+    /// The next chunk of the series that was told last, instead of its entries. None once the
+    /// chunks are over, or after one of the entries was told.
+    pub(crate) fn next_chunk(&mut self) -> Result<Option<RawChunk>, SegmentError> {
+        let next = self.take_chunk();
+        self.failed |= next.is_err();
+        next
+    }
+
+    fn take_chunk(&mut self) -> Result<Option<RawChunk>, SegmentError> {
+        while self.ready.is_empty() && !self.failed {
+            match self.part.pop_front() {
+                Some(Pending::Chunk(chunk)) => {
+                    return self.segment.load_raw(&chunk, &mut self.slot).map(Some);
+                }
+                Some(rollups) => {
+                    self.part.push_front(rollups);
+                    break;
+                }
+                None if self.series_row()? => {}
+                None => break,
+            }
+        }
+        Ok(None)
     }
 
     fn load(&mut self, pending: &Pending) -> Result<(), SegmentError> {

@@ -11,7 +11,7 @@ use super::names::NewNames;
 use super::page::{DATA_PAGE, PageFile, PageKind, Place};
 use super::row::{Blob, EntityBody, RowKey, RowPage, SeriesPart};
 use super::tail::{RowPlace, START, Tail};
-use super::{Level, RollUp, SegmentError};
+use super::{Level, RawChunk, RollUp, SegmentError};
 use crate::chunk::{CHUNK, CHUNK_BYTES, Chunk, ChunkStats, cut_at_gaps, entry_order};
 use crate::series::{Corrections, EntityKey, Entry, Head, SeriesKey};
 
@@ -205,6 +205,30 @@ impl SegmentWriter {
             open.entries.push(entry);
         }
         Ok(())
+    }
+
+    /// Adds a chunk of another segment, as it stands there, to the series that was begun last.
+    ///
+    /// # Errors
+    ///
+    /// [`SegmentError::Order`] if there is no series, or the chunk is not after all instances before,
+    /// or a roll-up stands before it.
+    pub(crate) fn chunk(&mut self, chunk: &RawChunk) -> Result<(), SegmentError> {
+        self.end_chunk()?;
+        let Some(open) = &mut self.open else {
+            return Err(SegmentError::Order("a chunk"));
+        };
+        let times = &chunk.stats.primary;
+        let is_later = open.last.is_none_or(|(time, ..)| time <= times.first);
+        if open.last_rollup.is_some() || !is_later {
+            return Err(SegmentError::Order("a chunk"));
+        }
+        // Which number the last one has is not known, so what comes behind has to be of a later time.
+        let last = InstanceNumber { sequence: Sequence(u64::MAX), ordinal: u32::MAX };
+        open.last = Some((times.last, last, Sequence(u64::MAX)));
+        self.summary.stats.merge(&chunk.stats);
+        let blob = self.place(chunk.bytes())?;
+        self.add_blob(|part| part.chunks.push((blob, chunk.stats)))
     }
 
     /// Adds a roll-up to the series that was begun last; no instance comes after it.
