@@ -2,8 +2,8 @@
 //! `cargo run --release -p musubi-store-embedded --example start_speed FOLDER [ENTITIES]`.
 //!
 //! The first run fills the folder, with a million entities if it is not told otherwise, and prints
-//! the memory before and after. Every further run opens what is there, and prints how long that took,
-//! in which of its threads, and the memory then.
+//! the memory before and after. Every further run opens what is there, and prints how long that took
+//! and the memory then.
 
 #![expect(clippy::print_stdout, reason = "printing is what this is for")]
 
@@ -47,7 +47,7 @@ async fn main() -> Result<(), Failure> {
     println!(
         "opened in {:.3} s, {:.3} s of CPU; {} kB resident, {before} before",
         start.elapsed().as_secs_f64(),
-        (cpu_time()? - cpu).as_secs_f64(),
+        cpu_time()?.saturating_sub(cpu).as_secs_f64(),
         resident()?
     );
     if is_new {
@@ -107,7 +107,7 @@ fn resident() -> Result<u64, Failure> {
     Ok(number.ok_or("the system does not say how much memory is in use")?.parse()?)
 }
 
-/// What all threads have used, in ticks of a hundredth of a second.
+/// What all threads have used; the system counts it in hundredths of a second.
 fn cpu_time() -> Result<Duration, Failure> {
     let stat = std::fs::read_to_string("/proc/self/stat")?;
     let (_, fields) = stat.rsplit_once(')').ok_or("the system does not say the time in use")?;
