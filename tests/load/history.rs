@@ -10,7 +10,7 @@ use std::time::Duration;
 use musubi_tests::{Musubi, binary};
 use tokio::time::Instant;
 
-use crate::generator::{Connection, Load, NUMBER, Numbers, Run, Template};
+use crate::generator::{Connection, Load, NUMBER, Numbers, Run, TURN, Template};
 use crate::report::{Line, Mark, say};
 use crate::sample::{Sample, number};
 use crate::usage::{Processor, idle, megabytes, memory};
@@ -229,7 +229,7 @@ async fn questions(server: &Musubi) -> Result<Vec<Line>, Failure> {
 fn patch(server: SocketAddr, kind: &str) -> Template {
     // A number may not begin with zeros.
     let body = format!(
-        "{{\"type\":\"Property\",\"value\":1{NUMBER}e-3,\"observedAt\":\"2026-04-01T18:30:00Z\"}}"
+        "{{\"type\":\"Property\",\"value\":1{TURN}e-3,\"observedAt\":\"2026-04-01T18:30:00Z\"}}"
     );
     let id = format!("urn:ngsi-ld:{kind}:{NUMBER}");
     Template::new(format!(

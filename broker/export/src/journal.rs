@@ -160,7 +160,11 @@ mod optional_moment {
     use serde::de::Error as _;
     use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-    #[expect(clippy::ref_option, reason = "serde hands over a reference to the member")]
+    #[expect(
+        clippy::ref_option,
+        clippy::trivially_copy_pass_by_ref,
+        reason = "serde hands over a reference to the member"
+    )]
     pub(crate) fn serialize<S: Serializer>(
         time: &Option<Timestamp>,
         out: S,

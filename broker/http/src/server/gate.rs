@@ -178,16 +178,12 @@ fn check_host(named: &[String], headers: &HeaderMap, uri: &Uri) -> Result<(), Er
 
 fn is_ours(host: &str, named: &[String]) -> bool {
     let name = without_port(host);
-    // Those that were named come first: to read an address takes longest.
+    let address = name.trim_start_matches('[').trim_end_matches(']');
     name.eq_ignore_ascii_case("localhost")
+        || address.parse::<std::net::IpAddr>().is_ok_and(|address| address.is_loopback())
         || named.iter().any(|ours| {
             ours.eq_ignore_ascii_case(host) || without_port(ours).eq_ignore_ascii_case(name)
         })
-        || name
-            .trim_start_matches('[')
-            .trim_end_matches(']')
-            .parse::<std::net::IpAddr>()
-            .is_ok_and(|address| address.is_loopback())
 }
 
 fn without_port(host: &str) -> &str {

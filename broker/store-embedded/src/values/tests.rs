@@ -101,7 +101,8 @@ fn write(table: &RwLock<Table>, seed: u64, writes: u64) {
 
 #[test]
 fn an_index_follows_every_write() {
-    let table = RwLock::new(Table::load((0..30).map(|number| found(number, &value(number)))));
+    let table =
+        RwLock::new(Table::load((0..30).map(|number| found(number, &value(number))).collect()));
     assert!(form(&table, &path("urn:a"), far()));
     assert!(!form(&table, &path("urn:a"), far()), "there is one");
     for round in 0..200 {
@@ -115,7 +116,8 @@ fn an_index_follows_every_write() {
 #[test]
 fn what_is_written_while_an_index_is_made_is_in_it() {
     for round in 0..50 {
-        let table = RwLock::new(Table::load((0..30).map(|number| found(number, &value(number)))));
+        let table =
+            RwLock::new(Table::load((0..30).map(|number| found(number, &value(number))).collect()));
         let path = path("urn:a");
         let begun = form::begin(&table, &path).unwrap();
         write(&table, round, 30);
@@ -129,7 +131,7 @@ fn what_is_written_while_an_index_is_made_is_in_it() {
 
 #[test]
 fn an_index_that_takes_too_long_is_given_up() {
-    let table = RwLock::new(Table::load((0..30).map(|number| found(number, "1"))));
+    let table = RwLock::new(Table::load((0..30).map(|number| found(number, "1")).collect()));
     assert!(!form(&table, &path("urn:a"), Instant::now()));
     assert!(table.read().indexes.values.indexes.is_empty());
     assert!(form(&table, &path("urn:a"), far()));
@@ -138,7 +140,8 @@ fn an_index_that_takes_too_long_is_given_up() {
 #[test]
 fn both_ends_of_a_range_find_what_is_between() {
     let values = ["-3", "-0.5", "0", "-0.0", "2", "7.5", "[1, 9]", "\"2\"", "true", ""];
-    let table = RwLock::new(Table::load((0..).zip(values).map(|(n, value)| found(n, value))));
+    let table =
+        RwLock::new(Table::load((0..).zip(values).map(|(n, value)| found(n, value)).collect()));
     assert!(form(&table, &path("urn:a"), far()));
     let check = |comparisons: &[Comparison], expected: &[u64]| {
         assert_eq!(numbers(&table, comparisons).unwrap(), expected, "{comparisons:?}");
@@ -160,7 +163,8 @@ fn both_ends_of_a_range_find_what_is_between() {
 #[test]
 fn texts_that_are_times_are_found_by_their_moment() {
     let values = ["\"2025-03-01T00:00:00+09:00\"", "\"2025-02-28T14:00:00Z\"", "\"2025-03-01\""];
-    let table = RwLock::new(Table::load((0..).zip(values).map(|(n, value)| found(n, value))));
+    let table =
+        RwLock::new(Table::load((0..).zip(values).map(|(n, value)| found(n, value)).collect()));
     assert!(form(&table, &path("urn:a"), far()));
     let time = |text: &str| Literal::Time(text.to_owned());
     let since = Comparison::GreaterOrEqual(time("2025-02-28T15:00:00Z"));
@@ -172,7 +176,7 @@ fn texts_that_are_times_are_found_by_their_moment() {
 fn what_too_many_may_satisfy_is_not_gathered() {
     let most = u64::try_from(WIDEST).unwrap();
     let entities = (0..=most).map(|n| found(n, if n == 0 { "0" } else { "1" }));
-    let table = RwLock::new(Table::load(entities));
+    let table = RwLock::new(Table::load(entities.collect()));
     assert!(form(&table, &path("urn:a"), far()));
     let ones = [Comparison::Equal(vec![number(1.0)])];
     assert_eq!(numbers(&table, &ones).map(|found| found.len()), Some(WIDEST));
