@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use musubi_model::{
     AttrName, AttributeType, Clock as _, Entity, EvolutionAction, EvolutionChange, Instance,
-    InstanceNumber, NewInstance, Recorded, SCOPE, SystemClock, Tenant, TypeName, Value,
+    InstanceNumber, NewInstance, Recorded, SCOPE, SystemClock, Tenant, Timestamp, TypeName, Value,
     scopes_json,
 };
 use musubi_query::{EntityQuery, Start};
@@ -24,8 +24,8 @@ const PAGE: usize = 64;
 /// How many tenants are asked for at once.
 const TENANTS: usize = 1_000;
 
-/// How long it takes at most to see what is recorded of so many. Others answer meanwhile.
-const LONGEST: Duration = Duration::from_mins(1);
+/// How long it takes at most to see what is recorded of one. Others answer meanwhile.
+const LONGEST: Duration = Duration::from_secs(10);
 
 impl Archive {
     /// Whether changes are missing, and what entities are was not recorded since.
@@ -55,6 +55,9 @@ impl Archive {
                 }
             }
         }
+        // The disk must not know that it is done, and lose what was done.
+        let newest = *self.shared().store.newest().borrow();
+        self.shared().until_durable(newest).await?;
         let shared = self.shared().clone();
         let marked = tokio::task::spawn_blocking(move || shared.mark_seeded(upto));
         marked.await.map_err(failed)??;
@@ -79,20 +82,15 @@ impl Archive {
         };
         let page = shared.store.select(tenant, &query).await?;
         let last = page.items.last().map(|found| Start::After(found.position));
+        let more = page.more;
         // Whatever the log says of these entities is taken in, and so is not recorded twice.
         shared.catch_up().await?;
-        let view = shared.view();
-        let (instances, bytes) = (shared.options.entity_instances, shared.options.entity_bytes);
-        let deadline = Deadline::after(LONGEST, instances, bytes);
-        let own = tenant.clone();
-        let comparing = tokio::task::spawn_blocking(move || {
-            let changes = page.items.iter().map(|found| change(&view, &own, found, &deadline));
-            changes.collect::<Result<Vec<_>, _>>()
-        });
-        let changes = comparing.await.map_err(failed)??;
+        let (own, comparing) = (tenant.clone(), shared.clone());
+        let comparing = tokio::task::spawn_blocking(move || comparing.changes(&own, &page.items));
+        let changes = comparing.await.map_err(failed)?;
         let mut recorded = 0;
         let mut groups = Vec::new();
-        for change in changes.into_iter().flatten() {
+        for change in changes {
             if let EvolutionAction::Add { instances, .. } = &change.action {
                 recorded += u64::try_from(instances.len()).unwrap_or_default();
             }
@@ -103,11 +101,34 @@ impl Archive {
             shared.store.commit(groups).await?;
         }
         shared.metrics.seeded.inc_by(recorded);
-        Ok(last.filter(|_| page.more))
+        Ok(last.filter(|_| more))
     }
 }
 
 impl Shared {
+    /// What is to be recorded of these entities. One of which the history cannot be read is left
+    /// out, so that it does not keep the others from being recorded.
+    fn changes(&self, tenant: &Tenant, items: &[Found]) -> Vec<EvolutionChange> {
+        let view = self.view();
+        let gap = self.state.read().manifest.gap_until;
+        let (instances, bytes) = (self.options.entity_instances, self.options.entity_bytes);
+        let mut changes = Vec::new();
+        for found in items {
+            if self.is_closing.load(Ordering::Relaxed) {
+                break;
+            }
+            let deadline = Deadline::after(LONGEST, instances, bytes);
+            match change(&view, (tenant, gap), found, &deadline) {
+                Ok(change) => changes.extend(change),
+                Err(error) => {
+                    let entity = found.entity.id.as_str();
+                    tracing::warn!(%tenant, entity, %error, "what an entity is behind a gap could not be recorded");
+                }
+            }
+        }
+        changes
+    }
+
     /// All tenants that there are.
     async fn tenants(&self) -> Result<Vec<Tenant>, StoreError> {
         let mut tenants = vec![Tenant::default()];
@@ -133,10 +154,11 @@ fn failed(error: tokio::task::JoinError) -> StoreError {
     StoreError::Failed { doing: "recording what entities are", source: error.into() }
 }
 
-/// What is to be recorded of an entity, if anything is.
+/// What is to be recorded of an entity, if anything is. What was written since the gap ended is
+/// in the log.
 fn change(
     view: &View,
-    tenant: &Tenant,
+    (tenant, gap): (&Tenant, Option<Timestamp>),
     found: &Found,
     deadline: &Deadline,
 ) -> Result<Option<EvolutionChange>, StoreError> {
@@ -147,8 +169,10 @@ fn change(
         let limits = view.retention.limits(tenant, &entity.types, &attribute.name);
         for instance in &attribute.instances {
             let name = (attribute.name.clone(), instance.dataset_id().cloned());
+            let is_in_gap = gap.is_none_or(|until| instance.modified_at < until);
             // What is not kept any more is not recorded to be dropped again.
-            if !limits.hides(&recorded(instance)) && known.is_older(&name, instance)? {
+            let is_kept = !limits.hides(&recorded(instance));
+            if is_in_gap && is_kept && known.is_older(&name, instance)? {
                 instances.push((name.0, new(instance.clone())));
             }
         }
@@ -159,8 +183,10 @@ fn change(
             instances.push((name, new(instance)));
         }
     }
-    let types = entity.types.iter().filter(|name| !known.has_type(name)).cloned().collect();
-    if instances.is_empty() {
+    let new_types = entity.types.iter().filter(|name| !known.has_type(name));
+    let types: Vec<TypeName> = new_types.cloned().collect();
+    // Without instances nothing is known of an entity, whatever its types are.
+    if instances.is_empty() && (types.is_empty() || known.entity.is_none()) {
         return Ok(None);
     }
     let action = EvolutionAction::Add { types, instances };
