@@ -10,9 +10,13 @@ use tokio::time::{Instant, MissedTickBehavior};
 use tokio_util::sync::CancellationToken;
 
 use super::archive::Archive;
+use super::shared::Progress;
 
 /// When to try again after a failure: soon at first, then less and less often.
 const FIRST_DELAY: Duration = Duration::from_millis(500);
+/// How long changes gather before they are taken in together. A question takes in by itself what it
+/// needs; so nobody waits for this task, and to wake it for every few commits would cost the writers.
+const GATHERING: Duration = Duration::from_millis(20);
 /// More often than this nobody has to look for what is not kept any more.
 const SHORTEST_TIDY: Duration = Duration::from_millis(1);
 const LONGEST_DELAY: Duration = Duration::from_secs(30);
@@ -94,7 +98,7 @@ impl Work {
 pub(super) async fn run(archive: Archive, end: CancellationToken) {
     let mut newest = archive.shared().store.newest();
     let (mut flush, mut merge, mut reading) = (Work::new(), Work::new(), retry());
-    let mut seed = Work::new();
+    let (mut seed, mut gathered) = (Work::new(), None);
     let mut tidying = tokio::time::interval(archive.shared().options.tidy.max(SHORTEST_TIDY));
     tidying.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
@@ -102,6 +106,7 @@ pub(super) async fn run(archive: Archive, end: CancellationToken) {
         let upto = *newest.borrow_and_update();
         let may_read = !reading.is_waiting() && !is_full(&archive);
         let is_behind = archive.shared().state.read().applied < upto;
+        let is_due = gathered.is_none_or(|at| at <= Instant::now());
         tokio::select! {
             biased;
             () = end.cancelled() => break,
@@ -115,10 +120,12 @@ pub(super) async fn run(archive: Archive, end: CancellationToken) {
             done = &mut seed.job, if seed.is_busy => {
                 seed.ended(done, "what entities are could not be recorded", false);
             }
-            done = archive.shared().advance(upto), if is_behind && may_read => {
+            done = archive.shared().advance(upto), if is_behind && may_read && is_due => {
+                gathered = matches!(done, Ok(Progress::Done)).then(|| Instant::now() + GATHERING);
                 note(done.map(|_| ()), &mut reading, "the log could not be read");
             }
-            changed = newest.changed(), if !is_behind => {
+            () = wait(gathered), if !is_due => {}
+            changed = newest.changed(), if !is_behind && is_due => {
                 if changed.is_err() {
                     break;
                 }
