@@ -23,6 +23,10 @@ use marks::{Entry, Marks, keys};
 /// that was not asked for longest.
 const MAX_PATHS: usize = 8;
 
+/// An index stays while it was asked for among so many last questions. So a query about more paths
+/// than can be indexed does not push out what it needs itself.
+const RECENT: u64 = 64;
+
 /// The most entries that are gathered for one condition. Beyond, it does not say enough to be
 /// worth the time under the lock.
 const WIDEST: usize = 8_192;
@@ -150,29 +154,42 @@ impl Values {
         }
     }
 
-    /// Begins an index. From now on every write is noted for it. Gives its number, and the index
-    /// that had to go for it; none if there is one, or no room.
-    fn begin(&mut self, path: &AttributePath) -> Option<(u64, Option<PathValues>)> {
+    /// Begins an index. From now on every write is noted for it. Gives its number; none if there is
+    /// one, or no room: if all others were asked for of late, or one is being made.
+    fn begin(&mut self, path: &AttributePath) -> Option<u64> {
         if self.indexes.iter().any(|index| index.path == *path) {
             return None;
         }
-        let mut gone = None;
+        let question = self.questions.get_mut();
+        *question += 1;
+        let question = *question;
         if self.indexes.len() >= MAX_PATHS {
-            let formed = self.indexes.iter().enumerate().filter(|(_, index)| index.is_formed());
-            let asked = |(_, index): &(usize, &PathValues)| index.asked.load(Ordering::Relaxed);
-            let (place, _) = formed.min_by_key(asked)?;
-            gone = Some(self.indexes.swap_remove(place));
+            let are_formed = self.indexes.iter().all(PathValues::is_formed);
+            let asked = self.indexes.iter().map(|index| index.asked.load(Ordering::Relaxed)).min();
+            if !are_formed || asked.is_some_and(|asked| question.saturating_sub(asked) <= RECENT) {
+                return None;
+            }
         }
         self.begun += 1;
-        *self.questions.get_mut() += 1;
-        let question = *self.questions.get_mut();
         self.indexes.push(PathValues {
             path: path.clone(),
             number: self.begun,
             asked: AtomicU64::new(question),
             state: State::Forming(Vec::new()),
         });
-        Some((self.begun, gone))
+        Some(self.begun)
+    }
+
+    /// Puts in what was made of an index that was begun. Gives the one that had to go for it.
+    fn end(&mut self, number: u64, marks: Marks) -> Option<PathValues> {
+        self.forming(number)?.state = State::Formed(marks);
+        if self.indexes.len() <= MAX_PATHS {
+            return None;
+        }
+        let others = self.indexes.iter().enumerate();
+        let others = others.filter(|(_, index)| index.is_formed() && index.number != number);
+        let (place, _) = others.min_by_key(|(_, index)| index.asked.load(Ordering::Relaxed))?;
+        Some(self.indexes.swap_remove(place))
     }
 
     /// The index of this number, if it is still being made.
@@ -193,9 +210,9 @@ impl Values {
         }
     }
 
-    /// Gives up an index that was begun.
+    /// Gives up an index that was begun, unless it was made.
     fn abandon(&mut self, number: u64) {
-        self.indexes.retain(|index| index.number != number);
+        self.indexes.retain(|index| index.number != number || index.is_formed());
     }
 }
 

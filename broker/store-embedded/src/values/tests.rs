@@ -123,7 +123,7 @@ fn what_is_written_while_an_index_is_made_is_in_it() {
         write(&table, round, 30);
         let marks = form::read(&table, &path, &begun.slots, far()).unwrap();
         write(&table, round + 100, 300);
-        form::finish(&table, &begun, marks, far()).unwrap();
+        form::finish(&begun, marks, far()).unwrap();
         let table = table.read();
         assert_eq!(*table.indexes.values.formed(&path).unwrap(), anew(&table, &path));
     }
@@ -183,20 +183,57 @@ fn what_too_many_may_satisfy_is_not_gathered() {
     assert_eq!(numbers(&table, &[Comparison::Greater(number(0.0))]), None);
 }
 
+/// Values with as many indexes as there may be, of these paths.
+fn full(paths: &[AttributePath]) -> Values {
+    let mut values = Values::default();
+    for path in paths.iter().take(MAX_PATHS) {
+        let number = values.begin(path).unwrap();
+        assert!(values.begin(path).is_none(), "it is being made");
+        assert!(values.end(number, Marks::default()).is_none());
+    }
+    values
+}
+
+fn paths() -> Vec<AttributePath> {
+    (0..=MAX_PATHS).map(|number| path(&format!("urn:{number}"))).collect()
+}
+
 #[test]
 fn the_index_that_was_not_asked_for_longest_makes_room() {
-    let mut values = Values::default();
-    let paths: Vec<_> = (0..=MAX_PATHS).map(|number| path(&format!("urn:{number}"))).collect();
-    for path in paths.iter().take(MAX_PATHS) {
-        let (number, gone) = values.begin(path).unwrap();
-        assert!(gone.is_none());
-        assert!(values.begin(path).is_none(), "it is being made");
-        values.forming(number).unwrap().state = State::Formed(Marks::default());
-    }
+    let paths = paths();
+    let mut values = full(&paths);
     let one = [&Comparison::Equal(vec![number(1.0)])];
-    for path in paths.iter().take(MAX_PATHS).filter(|other| **other != path("urn:5")) {
-        values.slots(path, &one).unwrap();
+    for _ in 0..RECENT {
+        for path in paths.iter().take(MAX_PATHS).filter(|other| **other != path("urn:5")) {
+            values.slots(path, &one).unwrap();
+        }
     }
-    let (_, gone) = values.begin(paths.last().unwrap()).unwrap();
-    assert_eq!(gone.unwrap().path, path("urn:5"));
+    let number = values.begin(paths.last().unwrap()).unwrap();
+    assert!(values.slots(&path("urn:5"), &one).is_some(), "it stays until the other is made");
+    assert!(values.begin(&path("urn:further")).is_none(), "one is being made");
+    // Asked for just now, so it is another one that goes.
+    assert_eq!(values.end(number, Marks::default()).unwrap().path, path("urn:0"));
+    assert_eq!(values.indexes.len(), MAX_PATHS);
+}
+
+#[test]
+fn an_index_that_was_asked_for_of_late_makes_no_room() {
+    let paths = paths();
+    let mut values = full(&paths);
+    let further = paths.last().unwrap();
+    let refused = (0..1_000).take_while(|_| values.begin(further).is_none()).count();
+    // That it was refused counts, so an index that nobody asks for goes in the end.
+    assert!((1..=64).contains(&refused), "{refused}");
+}
+
+#[test]
+fn an_index_whose_maker_panics_is_given_up() {
+    let table = RwLock::new(Table::load((0..30).map(|number| found(number, "1")).collect()));
+    let panicked = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
+        let _begun = form::begin(&table, &path("urn:a")).unwrap();
+        panic!("a bug that the test asked for");
+    }));
+    assert!(panicked.is_err());
+    assert!(table.read().indexes.values.indexes.is_empty());
+    assert!(form(&table, &path("urn:a"), far()));
 }
