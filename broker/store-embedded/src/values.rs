@@ -4,6 +4,7 @@
 //! indexed ([`form`]), beside the lock. From then on such queries look at the entities whose values
 //! may fit. What the index says is a superset: the entities are still asked.
 
+use std::cell::Cell;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use musubi_model::Entity;
@@ -30,6 +31,15 @@ const RECENT: u64 = 64;
 /// The most entries that are gathered for one condition. Beyond, it does not say enough to be
 /// worth the time under the lock.
 const WIDEST: usize = 8_192;
+
+/// The most entries that are gathered for one plan, all that it costs counted as entries.
+const ROOM: usize = 4 * WIDEST;
+
+/// What it costs at least to look something up, in entries.
+const LOOK_UP: usize = 16;
+
+/// Slots of several values that are copied in the time in which an entry is gathered.
+const COPIED: u64 = 64;
 
 /// The most edits that wait for an index that is being made. With more of them it is given up.
 const MAX_EDITS: usize = 1 << 20;
@@ -65,6 +75,16 @@ enum State {
 enum Edit {
     Insert(Entry),
     Remove(Entry),
+}
+
+/// What may still be gathered for one plan, under the lock.
+#[derive(Debug)]
+pub(crate) struct Room(Cell<usize>);
+
+impl Default for Room {
+    fn default() -> Self {
+        Self(Cell::new(ROOM))
+    }
 }
 
 /// How a part of a filter stands to the indexes.
@@ -117,13 +137,23 @@ impl Values {
         }
     }
 
+    /// Whether there is an index of the values at the path, or it is being made.
+    pub(crate) fn has(&self, path: &AttributePath) -> bool {
+        self.indexes.iter().any(|index| index.path == *path)
+    }
+
     /// The slots where all of these comparisons may hold for values at the path; none if nothing is
-    /// known, or too many may be.
+    /// known, too many may be, or there is no room left.
     pub(crate) fn slots(
         &self,
         path: &AttributePath,
         comparisons: &[&Comparison],
+        room: &Room,
     ) -> Option<RoaringBitmap> {
+        let Room(room) = room;
+        if room.get() == 0 {
+            return None;
+        }
         let index = self.indexes.iter().find(|index| index.path == *path)?;
         let State::Formed(marks) = &index.state else { return None };
         let mut known = comparisons.iter().filter_map(|comparison| intervals(comparison));
@@ -136,7 +166,13 @@ impl Values {
         let question = self.questions.fetch_add(1, Ordering::Relaxed) + 1;
         index.asked.store(question, Ordering::Relaxed);
         // Of several values one may satisfy this comparison, and another one that.
-        marks.slots(&wanted, WIDEST, is_one)
+        let most = room.get().min(WIDEST);
+        let mut left = most;
+        let slots = marks.slots(&wanted, &mut left, is_one);
+        let copied = usize::try_from(marks.unsure() / COPIED).unwrap_or(usize::MAX);
+        let cost = LOOK_UP.saturating_add(wanted.len()).saturating_add(copied);
+        room.set(room.get().saturating_sub(cost.saturating_add(most - left)));
+        slots
     }
 
     /// Whether an index answers this comparison, or would.
@@ -147,7 +183,7 @@ impl Values {
     ) -> Coverage<'q> {
         if !path.has_marks() || intervals(comparison).is_none() {
             Coverage::Never
-        } else if self.indexes.iter().any(|index| index.path == *path) {
+        } else if self.has(path) {
             Coverage::Indexed
         } else {
             Coverage::Missing(path)
@@ -157,7 +193,7 @@ impl Values {
     /// Begins an index. From now on every write is noted for it. Gives its number; none if there is
     /// one, or no room: if all others were asked for of late, or one is being made.
     fn begin(&mut self, path: &AttributePath) -> Option<u64> {
-        if self.indexes.iter().any(|index| index.path == *path) {
+        if self.has(path) {
             return None;
         }
         let question = self.questions.get_mut();
