@@ -1,12 +1,11 @@
 //! From mapped items to durable entities: change filter, model check, sink, dead letters.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
 use musubi_model::{Clock, Entity, EntityFragment, EntityId, Overwrite, Tenant, Timestamp};
-use rustc_hash::{FxHashMap, FxHashSet};
 
 use crate::{
     ChangeFilter, Counters, DeadLetter, Delivery, Filtered, ModelCheckMode, ModelChecking, Preview,
@@ -64,12 +63,13 @@ enum Outgoing {
     Dead(String),
 }
 
-/// The entities as they are once what was decided so far has been written.
+/// The entities as they are once what was decided so far has been written. Their ids come from
+/// outside, so nobody there must know how they are hashed.
 #[derive(Default)]
 struct Current {
-    entities: FxHashMap<EntityId, Arc<Entity>>,
+    entities: HashMap<EntityId, Arc<Entity>>,
     /// Those of which the items speak more than once: of the others nobody asks again.
-    repeated: FxHashSet<EntityId>,
+    repeated: HashSet<EntityId>,
 }
 
 impl Pipeline {
@@ -189,7 +189,7 @@ impl Pipeline {
         tenant: &Tenant,
         items: impl Iterator<Item = &Item>,
     ) -> Result<Current, SinkError> {
-        let mut seen = FxHashSet::default();
+        let mut seen = HashSet::new();
         let mut current = Current::default();
         let mut ids: Vec<EntityId> = Vec::new();
         for id in items.flat_map(|item| &item.entities).filter_map(|entity| entity.id.as_ref()) {
@@ -344,7 +344,7 @@ fn set(settled: &mut [Settled], index: usize, result: Settled) {
 /// compared with it. If that cannot be known, the entity is forgotten, and later items of it
 /// are written unfiltered.
 fn foresee(
-    current: &mut FxHashMap<EntityId, Arc<Entity>>,
+    current: &mut HashMap<EntityId, Arc<Entity>>,
     id: &EntityId,
     fragment: &EntityFragment,
     now: Timestamp,

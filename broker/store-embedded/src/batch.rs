@@ -1,7 +1,9 @@
 //! A batch in the making: what groups do, on top of what earlier groups of the batch did.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 
+use foldhash::fast::RandomState;
 use musubi_model::{
     Entity, EntityChange, EntityId, Position, Revision, Sequence, Tenant, Timestamp,
 };
@@ -9,7 +11,6 @@ use musubi_store::{
     Change, EvolutionWrite, Expect, Found, Group, Outcome, RecordChange, RecordKey, RecordWrite,
     Subject, Write,
 };
-use rustc_hash::FxHashMap;
 
 use crate::codec::{self, Ceilings, RowError};
 use crate::engine::{Engine, EngineError, Place, Rows};
@@ -57,8 +58,8 @@ pub(crate) struct Draft<'r> {
     engine: &'r Engine,
     counters: Counters,
     rows: Rows,
-    tenants: FxHashMap<Tenant, TenantDraft>,
-    records: FxHashMap<RecordKey, Option<Stored>>,
+    tenants: HashMap<Tenant, TenantDraft, RandomState>,
+    records: HashMap<RecordKey, Option<Stored>, RandomState>,
     effects: Vec<Effects>,
     buffers: Buffers,
 }
@@ -75,7 +76,8 @@ pub(crate) struct Buffers {
 #[derive(Debug)]
 struct TenantDraft {
     table: Option<SharedTable>,
-    entities: FxHashMap<EntityId, Option<Found>>,
+    /// Clients choose the ids, so they must not know how these are hashed.
+    entities: HashMap<EntityId, Option<Found>, RandomState>,
 }
 
 /// Whose doing a change is, and when.
@@ -83,6 +85,12 @@ struct TenantDraft {
 struct Origin {
     time: Timestamp,
     cause: musubi_model::Cause,
+}
+
+impl TenantDraft {
+    fn of(table: Option<SharedTable>) -> Self {
+        Self { table, entities: HashMap::default() }
+    }
 }
 
 impl<'r> Draft<'r> {
@@ -96,8 +104,8 @@ impl<'r> Draft<'r> {
             engine,
             counters,
             rows,
-            tenants: FxHashMap::default(),
-            records: FxHashMap::default(),
+            tenants: HashMap::default(),
+            records: HashMap::default(),
             effects: Vec::new(),
             buffers: Buffers::default(),
         }
@@ -164,8 +172,7 @@ impl<'r> Draft<'r> {
     fn entity(&mut self, write: &Write) -> Option<Found> {
         if !self.tenants.contains_key(&write.tenant) {
             let table = self.resident.tables.get(&write.tenant);
-            let draft = TenantDraft { table, entities: FxHashMap::default() };
-            self.tenants.insert(write.tenant.clone(), draft);
+            self.tenants.insert(write.tenant.clone(), TenantDraft::of(table));
         }
         let draft = self.tenants.get(&write.tenant)?;
         match draft.entities.get(&write.id) {
@@ -316,5 +323,19 @@ impl Buffers {
             rows.delete(Place::State, &self.key);
         }
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::hash::BuildHasher;
+
+    use super::*;
+
+    #[test]
+    fn nobody_can_know_which_ids_collide_in_a_batch() {
+        let id: EntityId = "urn:x:1".parse().unwrap();
+        let hash = || TenantDraft::of(None).entities.hasher().hash_one(&id);
+        assert_ne!(hash(), hash());
     }
 }

@@ -57,6 +57,11 @@ const LEVEL_ZERO: usize = 24;
 /// The longest that a batch waits for room before it goes on and lets the engine sleep.
 const LONGEST_WAIT: Duration = Duration::from_secs(10);
 
+/// Parts of the log, at most; beyond, the last one grows. When the engine is opened it asks for a
+/// compaction of each table before any worker runs, and its queue has room for 1,000 requests: with
+/// more tables it would never open again.
+const SEGMENTS: usize = 900;
+
 const LOG_PREFIX: &str = "log-";
 const CEILINGS: &[u8] = b"ceilings";
 
@@ -223,12 +228,14 @@ impl Engine {
         Ok(start.elapsed())
     }
 
-    /// Begins a new part of the log, with this change, if the last part holds so many.
+    /// Begins a new part of the log, with this change, if the last part holds so many and there are
+    /// not too many parts.
     pub(crate) fn roll(&self, next: Sequence, segment_length: u64) -> Result<()> {
         let (last, is_full) = {
             let log = self.log.read();
             let Some(last) = log.last() else { return Ok(()) };
-            (last.clone(), next.0.saturating_sub(last.first.0) >= segment_length.max(1))
+            let held = next.0.saturating_sub(last.first.0);
+            (last.clone(), log.len() < SEGMENTS && held >= segment_length.max(1))
         };
         if !is_full {
             return Ok(());
@@ -413,4 +420,28 @@ fn table(memtable: u64) -> KeyspaceCreateOptions {
 /// would hold up a commit.
 fn log_table() -> KeyspaceCreateOptions {
     table(MEMTABLE).compaction_strategy(Arc::new(Fifo::new(u64::MAX, None)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    #[ignore = "takes a minute, because as many tables are made and opened"]
+    fn a_log_of_as_many_parts_as_there_may_be_is_opened_again_and_goes_on() {
+        let folder = tempfile::tempdir().unwrap();
+        let most = u64::try_from(SEGMENTS).unwrap();
+        {
+            let engine = Engine::open(folder.path()).unwrap();
+            for next in 2..most + 50 {
+                engine.roll(Sequence(next), 1).unwrap();
+            }
+            assert_eq!(engine.log.read().len(), SEGMENTS);
+        }
+        let engine = Engine::open(folder.path()).unwrap();
+        assert_eq!(engine.log.read().len(), SEGMENTS);
+        engine.truncate(Sequence(10), Sequence(most)).unwrap();
+        engine.roll(Sequence(most + 50), 1).unwrap();
+        assert_eq!(engine.log.read().len(), SEGMENTS - 9);
+    }
 }

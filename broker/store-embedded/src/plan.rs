@@ -10,7 +10,7 @@ use roaring::RoaringBitmap;
 
 use crate::indexes::AttributeIndex;
 use crate::table::Table;
-use crate::values::Coverage;
+use crate::values::{Coverage, Room};
 
 /// The most scopes, times patterns, that are compared while planning. Beyond, the scope query is
 /// asked of the entities.
@@ -53,8 +53,9 @@ struct Estimate<'t> {
 impl<'t> Plan<'t> {
     /// Looks at the indexes.
     pub(crate) fn new(table: &'t Table, filter: &Filter) -> Self {
+        let room = Room::default();
         let Filter::All(filters) = filter else {
-            let Estimate { slots, is_exact } = estimate(table, filter);
+            let Estimate { slots, is_exact } = estimate(table, filter, &room);
             return Self {
                 slots,
                 residue: if is_exact { Residue::Nothing } else { Residue::Whole },
@@ -62,7 +63,7 @@ impl<'t> Plan<'t> {
         };
         let mut left = Vec::new();
         let parts = filters.iter().enumerate().map(|(index, filter)| {
-            let estimate = estimate(table, filter);
+            let estimate = estimate(table, filter, &room);
             if !estimate.is_exact {
                 left.push(index);
             }
@@ -139,7 +140,7 @@ impl<'t> Estimate<'t> {
     }
 }
 
-fn estimate<'t>(table: &'t Table, filter: &Filter) -> Estimate<'t> {
+fn estimate<'t>(table: &'t Table, filter: &Filter, room: &Room) -> Estimate<'t> {
     match filter {
         Filter::Ids(ids) => {
             let slots = ids.iter().filter_map(|id| table.slot_of(id)).collect();
@@ -155,7 +156,7 @@ fn estimate<'t>(table: &'t Table, filter: &Filter) -> Estimate<'t> {
                 Estimate::of(table.indexes.attribute(name).map(|index| &index.present))
             }))
         }
-        Filter::Query(query) => of_query(table, query),
+        Filter::Query(query) => of_query(table, query, room),
         Filter::Geo(query) => of_geo_query(table, query),
         Filter::Scope(query) => of_scope_query(table, query),
         Filter::IdPattern(_) => Estimate::unknown(),
@@ -163,8 +164,10 @@ fn estimate<'t>(table: &'t Table, filter: &Filter) -> Estimate<'t> {
             Some(slots) => Estimate { slots: Some(Cow::Owned(slots)), is_exact: true },
             None => Estimate::unknown(),
         },
-        Filter::All(filters) => intersection(filters.iter().map(|part| estimate(table, part))),
-        Filter::Any(filters) => union(filters.iter().map(|part| estimate(table, part))),
+        Filter::All(filters) => {
+            intersection(filters.iter().map(|part| estimate(table, part, room)))
+        }
+        Filter::Any(filters) => union(filters.iter().map(|part| estimate(table, part, room))),
     }
 }
 
@@ -224,27 +227,32 @@ fn of_geo_query<'t>(table: &'t Table, query: &GeoQuery) -> Estimate<'t> {
     }
 }
 
-fn of_query<'t>(table: &'t Table, query: &Query) -> Estimate<'t> {
+fn of_query<'t>(table: &'t Table, query: &Query, room: &Room) -> Estimate<'t> {
     match query {
-        Query::And(queries) => of_conjunction(table, queries),
-        Query::Or(queries) => union(queries.iter().map(|query| of_query(table, query))),
+        Query::And(queries) => of_conjunction(table, queries, room),
+        Query::Or(queries) => union(queries.iter().map(|query| of_query(table, query, room))),
         Query::Exists { expected: false, .. } => Estimate::unknown(),
         Query::Exists { path, expected: true } => having(table, path),
-        Query::Compare { path, comparison } => of_values(table, path, &[comparison])
+        Query::Compare { path, comparison } => of_values(table, path, &[comparison], room)
             .unwrap_or_else(|| of_attribute(table, path, comparison)),
     }
 }
 
 /// What is asked of the values at one path is looked up at once: each condition alone may be
 /// satisfied by half of the entities, as the two ends of a range are.
-fn of_conjunction<'t>(table: &'t Table, queries: &[Query]) -> Estimate<'t> {
+fn of_conjunction<'t>(table: &'t Table, queries: &[Query], room: &Room) -> Estimate<'t> {
     let mut known: Vec<(&AttributePath, bool)> = Vec::new();
     let mut estimates = Vec::new();
     for query in queries {
         let Query::Compare { path, comparison } = query else {
-            estimates.push(of_query(table, query));
+            estimates.push(of_query(table, query, room));
             continue;
         };
+        // Few paths are indexed, and only what is asked of those has to be gathered.
+        if !table.indexes.values.has(path) {
+            estimates.push(of_attribute(table, path, comparison));
+            continue;
+        }
         let is_known =
             known.iter().find(|(other, _)| *other == path).map(|(_, is_known)| *is_known);
         let is_known = is_known.unwrap_or_else(|| {
@@ -252,7 +260,7 @@ fn of_conjunction<'t>(table: &'t Table, queries: &[Query]) -> Estimate<'t> {
                 Query::Compare { path: other, comparison } if other == path => Some(comparison),
                 Query::Compare { .. } | Query::Exists { .. } | Query::And(_) | Query::Or(_) => None,
             });
-            let found = of_values(table, path, &same.collect::<Vec<_>>());
+            let found = of_values(table, path, &same.collect::<Vec<_>>(), room);
             let is_known = found.is_some();
             estimates.extend(found);
             known.push((path, is_known));
@@ -270,8 +278,9 @@ fn of_values<'t>(
     table: &'t Table,
     path: &AttributePath,
     comparisons: &[&Comparison],
+    room: &Room,
 ) -> Option<Estimate<'t>> {
-    let slots = table.indexes.values.slots(path, comparisons)?;
+    let slots = table.indexes.values.slots(path, comparisons, room)?;
     Some(Estimate::some_of(Cow::Owned(slots)))
 }
 

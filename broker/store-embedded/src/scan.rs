@@ -32,6 +32,9 @@ const INLINE_TIME: Duration = Duration::from_millis(1);
 /// An index is made after a look at one of so many entities.
 const INDEX_PART: usize = 64;
 
+/// The most indexes that are made for one query. The next one may have more made.
+const INDEXES: usize = 4;
+
 /// The most entities with something expired that are looked at under the lock, so that the indexes
 /// may answer for all others.
 const EXPIRED: usize = 256;
@@ -264,17 +267,22 @@ impl Scan<'_> {
         let too_complex =
             || StoreError::TooComplex(u64::try_from(limit.as_millis()).unwrap_or(u64::MAX));
         let mut scan = self.into_owned();
+        let mut indexes = 0;
         loop {
             scan = match scan.run_until(table, Meter::pooled(deadline)) {
                 Ok(page) => return Ok(page),
                 Err(scan) if scan.left == 0 => scan,
                 Err(_) => return Err(too_complex()),
             };
-            let path = unindexed(&table.read(), &scan.query.filter).cloned();
+            let path = match indexes {
+                INDEXES.. => None,
+                _ => unindexed(&table.read(), &scan.query.filter).cloned(),
+            };
             if !path.is_some_and(|path| values::form(table, &path, deadline)) {
                 scan.left = usize::MAX;
                 continue;
             }
+            indexes += 1;
             let query = scan.query.into_owned();
             scan = match begin(&table.read(), &query, index_after) {
                 Step::Done(page) => return Ok(page),

@@ -4,6 +4,7 @@
 //! indexed ([`form`]), beside the lock. From then on such queries look at the entities whose values
 //! may fit. What the index says is a superset: the entities are still asked.
 
+use std::cell::Cell;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use musubi_model::Entity;
@@ -23,9 +24,22 @@ use marks::{Entry, Marks, keys};
 /// that was not asked for longest.
 const MAX_PATHS: usize = 8;
 
+/// An index stays while it was asked for among so many last questions. So a query about more paths
+/// than can be indexed does not push out what it needs itself.
+const RECENT: u64 = 64;
+
 /// The most entries that are gathered for one condition. Beyond, it does not say enough to be
 /// worth the time under the lock.
 const WIDEST: usize = 8_192;
+
+/// The most entries that are gathered for one plan, all that it costs counted as entries.
+const ROOM: usize = 4 * WIDEST;
+
+/// What it costs at least to look something up, in entries.
+const LOOK_UP: usize = 16;
+
+/// Slots of several values that are copied in the time in which an entry is gathered.
+const COPIED: u64 = 64;
 
 /// The most edits that wait for an index that is being made. With more of them it is given up.
 const MAX_EDITS: usize = 1 << 20;
@@ -61,6 +75,16 @@ enum State {
 enum Edit {
     Insert(Entry),
     Remove(Entry),
+}
+
+/// What may still be gathered for one plan, under the lock.
+#[derive(Debug)]
+pub(crate) struct Room(Cell<usize>);
+
+impl Default for Room {
+    fn default() -> Self {
+        Self(Cell::new(ROOM))
+    }
 }
 
 /// How a part of a filter stands to the indexes.
@@ -113,13 +137,23 @@ impl Values {
         }
     }
 
+    /// Whether there is an index of the values at the path, or it is being made.
+    pub(crate) fn has(&self, path: &AttributePath) -> bool {
+        self.indexes.iter().any(|index| index.path == *path)
+    }
+
     /// The slots where all of these comparisons may hold for values at the path; none if nothing is
-    /// known, or too many may be.
+    /// known, too many may be, or there is no room left.
     pub(crate) fn slots(
         &self,
         path: &AttributePath,
         comparisons: &[&Comparison],
+        room: &Room,
     ) -> Option<RoaringBitmap> {
+        let Room(room) = room;
+        if room.get() == 0 {
+            return None;
+        }
         let index = self.indexes.iter().find(|index| index.path == *path)?;
         let State::Formed(marks) = &index.state else { return None };
         let mut known = comparisons.iter().filter_map(|comparison| intervals(comparison));
@@ -132,7 +166,13 @@ impl Values {
         let question = self.questions.fetch_add(1, Ordering::Relaxed) + 1;
         index.asked.store(question, Ordering::Relaxed);
         // Of several values one may satisfy this comparison, and another one that.
-        marks.slots(&wanted, WIDEST, is_one)
+        let most = room.get().min(WIDEST);
+        let mut left = most;
+        let slots = marks.slots(&wanted, &mut left, is_one);
+        let copied = usize::try_from(marks.unsure() / COPIED).unwrap_or(usize::MAX);
+        let cost = LOOK_UP.saturating_add(wanted.len()).saturating_add(copied);
+        room.set(room.get().saturating_sub(cost.saturating_add(most - left)));
+        slots
     }
 
     /// Whether an index answers this comparison, or would.
@@ -143,36 +183,49 @@ impl Values {
     ) -> Coverage<'q> {
         if !path.has_marks() || intervals(comparison).is_none() {
             Coverage::Never
-        } else if self.indexes.iter().any(|index| index.path == *path) {
+        } else if self.has(path) {
             Coverage::Indexed
         } else {
             Coverage::Missing(path)
         }
     }
 
-    /// Begins an index. From now on every write is noted for it. Gives its number, and the index
-    /// that had to go for it; none if there is one, or no room.
-    fn begin(&mut self, path: &AttributePath) -> Option<(u64, Option<PathValues>)> {
-        if self.indexes.iter().any(|index| index.path == *path) {
+    /// Begins an index. From now on every write is noted for it. Gives its number; none if there is
+    /// one, or no room: if all others were asked for of late, or one is being made.
+    fn begin(&mut self, path: &AttributePath) -> Option<u64> {
+        if self.has(path) {
             return None;
         }
-        let mut gone = None;
+        let question = self.questions.get_mut();
+        *question += 1;
+        let question = *question;
         if self.indexes.len() >= MAX_PATHS {
-            let formed = self.indexes.iter().enumerate().filter(|(_, index)| index.is_formed());
-            let asked = |(_, index): &(usize, &PathValues)| index.asked.load(Ordering::Relaxed);
-            let (place, _) = formed.min_by_key(asked)?;
-            gone = Some(self.indexes.swap_remove(place));
+            let are_formed = self.indexes.iter().all(PathValues::is_formed);
+            let asked = self.indexes.iter().map(|index| index.asked.load(Ordering::Relaxed)).min();
+            if !are_formed || asked.is_some_and(|asked| question.saturating_sub(asked) <= RECENT) {
+                return None;
+            }
         }
         self.begun += 1;
-        *self.questions.get_mut() += 1;
-        let question = *self.questions.get_mut();
         self.indexes.push(PathValues {
             path: path.clone(),
             number: self.begun,
             asked: AtomicU64::new(question),
             state: State::Forming(Vec::new()),
         });
-        Some((self.begun, gone))
+        Some(self.begun)
+    }
+
+    /// Puts in what was made of an index that was begun. Gives the one that had to go for it.
+    fn end(&mut self, number: u64, marks: Marks) -> Option<PathValues> {
+        self.forming(number)?.state = State::Formed(marks);
+        if self.indexes.len() <= MAX_PATHS {
+            return None;
+        }
+        let others = self.indexes.iter().enumerate();
+        let others = others.filter(|(_, index)| index.is_formed() && index.number != number);
+        let (place, _) = others.min_by_key(|(_, index)| index.asked.load(Ordering::Relaxed))?;
+        Some(self.indexes.swap_remove(place))
     }
 
     /// The index of this number, if it is still being made.
@@ -193,9 +246,9 @@ impl Values {
         }
     }
 
-    /// Gives up an index that was begun.
+    /// Gives up an index that was begun, unless it was made.
     fn abandon(&mut self, number: u64) {
-        self.indexes.retain(|index| index.number != number);
+        self.indexes.retain(|index| index.number != number || index.is_formed());
     }
 }
 

@@ -45,3 +45,39 @@ async fn a_query_finds_the_same_before_its_values_are_indexed_and_after() {
     assert_eq!(select(&store, asked(7.0), 3).await.unwrap().total, Some(0));
     assert_eq!(select(&store, asked(9.0), 3).await.unwrap().total, Some(1_000));
 }
+
+#[tokio::test]
+async fn a_query_about_more_paths_than_can_be_indexed_ends() {
+    let folder = tempfile::tempdir().unwrap();
+    let options = EmbeddedOptions { index_after: 10, ..EmbeddedOptions::new(folder.path()) };
+    let store = EmbeddedStore::open(options).unwrap();
+    let names: Vec<String> = (0..9).map(|number| format!("urn:x:{number}")).collect();
+    let writes = (0..3_000).map(|number| {
+        let mut write = put(number);
+        let entity = Arc::make_mut(write.state.as_mut().unwrap());
+        entity.attributes.extend(names.iter().map(|name| {
+            let mut attribute = entity_attribute(name);
+            for instance in &mut attribute.instances {
+                instance.value.json = Json::parse(&number.to_string()).unwrap();
+            }
+            attribute
+        }));
+        write
+    });
+    commit(&store, writes.collect(), vec![]).await.unwrap();
+    let compare = |name: &String, number| {
+        let path =
+            AttributePath { links: vec![], names: vec![name.parse().unwrap()], members: vec![] };
+        let comparison = Comparison::Equal(vec![Literal::Number(number)]);
+        Query::Compare { path, comparison }
+    };
+    // The first path is asked for once, and the second so often that the first seems forgotten.
+    let (first, second) = (names.first().unwrap(), names.get(1).unwrap());
+    let mut any: Vec<Query> = names.iter().map(|name| compare(name, 7.0)).collect();
+    any.extend((0..100).map(|_| compare(second, 7.0)));
+    any.push(compare(first, 8.0));
+    for _ in 0..5 {
+        let page = select(&store, Filter::Query(Query::Or(any.clone())), 3).await.unwrap();
+        assert_eq!(page.total, Some(2));
+    }
+}

@@ -19,28 +19,25 @@ const SLICE: usize = 1_024;
 /// The most edits that are made under the lock when the index is put in.
 const LAST_EDITS: usize = 256;
 
-/// Indexes the values at a path. False if that is not done in time, if there is such an index or
-/// one is being made, or if there is no room for one.
+/// Indexes the values at a path. False if that is not done in half of the time, if there is such an
+/// index or one is being made, or if there is no room for one.
 ///
 /// The entities are read slice by slice, and what is written meanwhile is noted and done to the
 /// index in the end, in the order of the writes: whichever of its states an entity was read in, the
 /// edits that made that state come by again, and those after it take its marks out.
 pub(crate) fn form(table: &RwLock<Table>, path: &AttributePath, deadline: Instant) -> bool {
+    let now = Instant::now();
+    // The query needs the rest, with the index or without.
+    let deadline = now + deadline.saturating_duration_since(now) / 2;
     let Some(begun) = begin(table, path) else { return false };
     let marks = read(table, path, &begun.slots, deadline);
-    let is_formed = marks.is_some_and(|marks| finish(table, &begun, marks, deadline).is_some());
-    if !is_formed {
-        let mut table = table.write();
-        if table.version().epoch == begun.epoch {
-            table.indexes.values.abandon(begun.number);
-        }
-    }
-    is_formed
+    marks.is_some_and(|marks| finish(&begun, marks, deadline).is_some())
 }
 
-/// An index that is being made.
+/// An index that is being made. It is given up if it goes before it is finished.
 #[derive(Debug)]
-pub(super) struct Begun {
+pub(super) struct Begun<'t> {
+    table: &'t RwLock<Table>,
     number: u64,
     /// The slots that have the attribute.
     pub(super) slots: RoaringBitmap,
@@ -48,16 +45,24 @@ pub(super) struct Begun {
     epoch: u64,
 }
 
+impl Drop for Begun<'_> {
+    fn drop(&mut self) {
+        let mut table = self.table.write();
+        if table.version().epoch == self.epoch {
+            table.indexes.values.abandon(self.number);
+        }
+    }
+}
+
 /// Has every write noted from now on.
-pub(super) fn begin(table: &RwLock<Table>, path: &AttributePath) -> Option<Begun> {
-    let mut table = table.write();
-    let slots = table.indexes.attribute(path.names.first()?)?.present.clone();
-    let (number, gone) = table.indexes.values.begin(path)?;
-    let epoch = table.version().epoch;
-    drop(table);
-    // It may be large, so it is freed without the lock.
-    drop(gone);
-    Some(Begun { number, slots, epoch })
+pub(super) fn begin<'t>(table: &'t RwLock<Table>, path: &AttributePath) -> Option<Begun<'t>> {
+    let mut locked = table.write();
+    let name = path.names.first()?;
+    locked.indexes.attribute(name)?;
+    let number = locked.indexes.values.begin(path)?;
+    let slots = locked.indexes.attribute(name).map(|index| index.present.clone());
+    let epoch = locked.version().epoch;
+    Some(Begun { table, number, slots: slots.unwrap_or_default(), epoch })
 }
 
 /// The index of the entities in these slots as they are found; none if the time is up.
@@ -95,14 +100,9 @@ pub(super) fn read(
 }
 
 /// Does to the index what was written meanwhile, and puts it in.
-pub(super) fn finish(
-    table: &RwLock<Table>,
-    begun: &Begun,
-    mut marks: Marks,
-    deadline: Instant,
-) -> Option<()> {
+pub(super) fn finish(begun: &Begun<'_>, mut marks: Marks, deadline: Instant) -> Option<()> {
     loop {
-        let mut table = table.write();
+        let mut table = begun.table.write();
         if table.version().epoch != begun.epoch {
             return None;
         }
@@ -111,7 +111,10 @@ pub(super) fn finish(
         let edits = std::mem::take(edits);
         if edits.len() <= LAST_EDITS {
             apply(&mut marks, edits);
-            index.state = State::Formed(marks);
+            let gone = table.indexes.values.end(begun.number, marks);
+            drop(table);
+            // It may be large, so it is freed without the lock.
+            drop(gone);
             return Some(());
         }
         drop(table);

@@ -158,25 +158,29 @@ impl Marks {
 
     /// The slots with a mark in one of the intervals, and those of which that is not known; those
     /// with several marks among the latter, unless one mark is all that was asked for. None if
-    /// there are more entries than `most`.
+    /// there is no room for so many entries. What is gathered takes room, in either case.
     pub(super) fn slots(
         &self,
         intervals: &[Interval],
-        most: usize,
+        room: &mut usize,
         is_one: bool,
     ) -> Option<RoaringBitmap> {
         let mut slots = self.many.clone();
         if !is_one {
             slots |= &self.several;
         }
-        let mut room = most;
         for (line, from, to) in intervals {
             let (from, to) = ((*line, *from, 0), (*line, *to, u32::MAX));
-            for (_, _, slot) in self.entries.between(&from, &to, room)? {
-                room = room.checked_sub(1)?;
+            for (_, _, slot) in self.entries.between(&from, &to, *room)? {
+                *room = room.checked_sub(1)?;
                 slots.insert(slot);
             }
         }
         Some(slots)
+    }
+
+    /// How many slots have more than one mark.
+    pub(super) fn unsure(&self) -> u64 {
+        self.several.len() + self.many.len()
     }
 }

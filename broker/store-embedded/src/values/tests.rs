@@ -5,12 +5,13 @@ use musubi_model::{
     Attribute, AttributeType, Entity, EntityId, Instance, Json, Position, Revision, Timestamp,
     Value,
 };
-use musubi_query::Literal;
+use musubi_query::{Filter, Literal, Query};
 use musubi_store::Found;
 use parking_lot::RwLock;
 use tokio::time::Instant;
 
 use super::*;
+use crate::plan::Plan;
 use crate::table::Table;
 
 fn path(name: &str) -> AttributePath {
@@ -64,7 +65,7 @@ fn anew(table: &Table, path: &AttributePath) -> Marks {
 fn numbers(table: &RwLock<Table>, comparisons: &[Comparison]) -> Option<Vec<u64>> {
     let table = table.read();
     let comparisons: Vec<_> = comparisons.iter().collect();
-    let slots = table.indexes.values.slots(&path("urn:a"), &comparisons)?;
+    let slots = table.indexes.values.slots(&path("urn:a"), &comparisons, &Room::default())?;
     Some(slots.iter().map(|slot| table.at(slot).unwrap().position.0).collect())
 }
 
@@ -123,7 +124,7 @@ fn what_is_written_while_an_index_is_made_is_in_it() {
         write(&table, round, 30);
         let marks = form::read(&table, &path, &begun.slots, far()).unwrap();
         write(&table, round + 100, 300);
-        form::finish(&table, &begun, marks, far()).unwrap();
+        form::finish(&begun, marks, far()).unwrap();
         let table = table.read();
         assert_eq!(*table.indexes.values.formed(&path).unwrap(), anew(&table, &path));
     }
@@ -183,20 +184,97 @@ fn what_too_many_may_satisfy_is_not_gathered() {
     assert_eq!(numbers(&table, &[Comparison::Greater(number(0.0))]), None);
 }
 
+/// Values with as many indexes as there may be, of these paths.
+fn full(paths: &[AttributePath]) -> Values {
+    let mut values = Values::default();
+    for path in paths.iter().take(MAX_PATHS) {
+        let number = values.begin(path).unwrap();
+        assert!(values.begin(path).is_none(), "it is being made");
+        assert!(values.end(number, Marks::default()).is_none());
+    }
+    values
+}
+
+fn paths() -> Vec<AttributePath> {
+    (0..=MAX_PATHS).map(|number| path(&format!("urn:{number}"))).collect()
+}
+
 #[test]
 fn the_index_that_was_not_asked_for_longest_makes_room() {
-    let mut values = Values::default();
-    let paths: Vec<_> = (0..=MAX_PATHS).map(|number| path(&format!("urn:{number}"))).collect();
-    for path in paths.iter().take(MAX_PATHS) {
-        let (number, gone) = values.begin(path).unwrap();
-        assert!(gone.is_none());
-        assert!(values.begin(path).is_none(), "it is being made");
-        values.forming(number).unwrap().state = State::Formed(Marks::default());
-    }
+    let paths = paths();
+    let mut values = full(&paths);
     let one = [&Comparison::Equal(vec![number(1.0)])];
-    for path in paths.iter().take(MAX_PATHS).filter(|other| **other != path("urn:5")) {
-        values.slots(path, &one).unwrap();
+    for _ in 0..RECENT {
+        for path in paths.iter().take(MAX_PATHS).filter(|other| **other != path("urn:5")) {
+            values.slots(path, &one, &Room::default()).unwrap();
+        }
     }
-    let (_, gone) = values.begin(paths.last().unwrap()).unwrap();
-    assert_eq!(gone.unwrap().path, path("urn:5"));
+    let number = values.begin(paths.last().unwrap()).unwrap();
+    assert!(
+        values.slots(&path("urn:5"), &one, &Room::default()).is_some(),
+        "it stays until the other is made"
+    );
+    assert!(values.begin(&path("urn:further")).is_none(), "one is being made");
+    // Asked for just now, so it is another one that goes.
+    assert_eq!(values.end(number, Marks::default()).unwrap().path, path("urn:0"));
+    assert_eq!(values.indexes.len(), MAX_PATHS);
+}
+
+#[test]
+fn an_index_that_was_asked_for_of_late_makes_no_room() {
+    let paths = paths();
+    let mut values = full(&paths);
+    let further = paths.last().unwrap();
+    let refused = (0..1_000).take_while(|_| values.begin(further).is_none()).count();
+    // That it was refused counts, so an index that nobody asks for goes in the end.
+    assert!((1..=64).contains(&refused), "{refused}");
+}
+
+#[test]
+fn an_index_whose_maker_panics_is_given_up() {
+    let table = RwLock::new(Table::load((0..30).map(|number| found(number, "1")).collect()));
+    let panicked = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
+        let _begun = form::begin(&table, &path("urn:a")).unwrap();
+        panic!("a bug that the test asked for");
+    }));
+    assert!(panicked.is_err());
+    assert!(table.read().indexes.values.indexes.is_empty());
+    assert!(form(&table, &path("urn:a"), far()));
+}
+
+#[test]
+fn a_plan_gathers_no_more_however_many_comparisons_it_has() {
+    let most = u64::try_from(WIDEST).unwrap();
+    let table = RwLock::new(Table::load((0..most).map(|n| found(n, &n.to_string())).collect()));
+    assert!(form(&table, &path("urn:a"), far()));
+    let table = table.read();
+    let room = Room::default();
+    let ask = |from: f64, room: &Room| {
+        let values = &table.indexes.values;
+        values.slots(&path("urn:a"), &[&Comparison::GreaterOrEqual(number(from))], room)
+    };
+    let gathered: Vec<_> = (0..10_000).map_while(|_| ask(100.0, &room)).collect();
+    assert!((1..=4).contains(&gathered.len()), "{}", gathered.len());
+    assert!(ask(100.0, &Room::default()).is_some(), "another plan has room of its own");
+    // What finds nothing costs something too.
+    let room = Room::default();
+    assert!((0..10_000).any(|_| ask(1e9, &room).is_none()));
+}
+
+#[test]
+fn a_plan_without_room_leaves_out_no_entity_that_matches() {
+    let table = RwLock::new(Table::load((0..9_000).map(|n| found(n, &n.to_string())).collect()));
+    assert!(form(&table, &path("urn:a"), far()));
+    let table = table.read();
+    let compare = |comparison| Query::Compare { path: path("urn:a"), comparison };
+    let greater = |from: u32| compare(Comparison::Greater(number(f64::from(from))));
+    let any = Query::Or((1_000..3_000).map(greater).collect());
+    let all = Query::And(vec![greater(8_990), any.clone()]);
+    for query in [any, all] {
+        let filter = Filter::Query(query);
+        let slots = Plan::new(&table, &filter).slots(&table);
+        let matching =
+            table.live().iter().filter(|slot| filter.matches(&table.at(*slot).unwrap().entity));
+        assert!(matching.into_iter().all(|slot| slots.contains(slot)));
+    }
 }
