@@ -17,7 +17,7 @@ mod marks;
 mod sorted;
 
 pub(crate) use form::form;
-use intervals::{Interval, common, intervals};
+use intervals::{Interval, Intervals, common, intervals, line_of};
 use marks::{Entry, Marks, keys};
 
 /// The most paths of one table whose values are indexed. Another one takes the place of the one
@@ -156,16 +156,9 @@ impl Values {
         }
         let index = self.indexes.iter().find(|index| index.path == *path)?;
         let State::Formed(marks) = &index.state else { return None };
-        let mut known = comparisons.iter().filter_map(|comparison| intervals(comparison));
-        let mut wanted = known.next()?;
-        let mut is_one = true;
-        for further in known {
-            wanted = common(&wanted, &further);
-            is_one = false;
-        }
+        let (wanted, is_one) = together(comparisons)?;
         let question = self.questions.fetch_add(1, Ordering::Relaxed) + 1;
         index.asked.store(question, Ordering::Relaxed);
-        // Of several values one may satisfy this comparison, and another one that.
         let most = room.get().min(WIDEST);
         let mut left = most;
         let slots = marks.slots(&wanted, &mut left, is_one);
@@ -250,6 +243,27 @@ impl Values {
     fn abandon(&mut self, number: u64) {
         self.indexes.retain(|index| index.number != number || index.is_formed());
     }
+}
+
+/// Where an entity has a mark if it satisfies all of these comparisons, and whether that is what one
+/// of them says; none if marks do not tell.
+///
+/// Of several values one may satisfy this comparison, and another one that: of a text that is a
+/// time, its text this, and its moment that. Only on a line where an entity has one place, that has
+/// to satisfy all that is asked on this line. So what is asked elsewhere as well is left out.
+fn together(comparisons: &[&Comparison]) -> Option<(Intervals, bool)> {
+    let known: Vec<_> = comparisons.iter().filter_map(|comparison| intervals(comparison)).collect();
+    let Some(line) = known.iter().find_map(line_of) else {
+        return known.into_iter().next().map(|wanted| (wanted, true));
+    };
+    let mut alike = known.into_iter().filter(|intervals| line_of(intervals) == Some(line));
+    let first = alike.next()?;
+    let mut is_one = true;
+    let wanted = alike.fold(first, |wanted, further| {
+        is_one = false;
+        common(&wanted, &further)
+    });
+    Some((wanted, is_one))
 }
 
 impl PathValues {

@@ -50,6 +50,12 @@ pub(super) fn common(one: &Intervals, other: &Intervals) -> Intervals {
     both
 }
 
+/// The line on which all of them are, if it is one.
+pub(super) fn line_of(intervals: &Intervals) -> Option<Line> {
+    let (first, ..) = intervals.first()?;
+    intervals.iter().all(|(line, ..)| line == first).then_some(*first)
+}
+
 /// The same places in the fewest intervals.
 fn coalesced(mut intervals: Intervals) -> Intervals {
     intervals.sort_unstable();

@@ -38,11 +38,11 @@ impl From<Axis> for Line {
 /// A place on a line.
 pub(super) type Key = (Line, u64);
 
-/// A value in a slot, or that there are several in it.
+/// A value in a slot, or that there are several in it that can be compared alike.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Entry {
     At(Key, u32),
-    /// More than one value: what holds for one may not hold for another.
+    /// More than one place on a line: what holds for one may not hold for another.
     Several(u32),
     /// More values than are put in order.
     Many(u32),
@@ -60,7 +60,7 @@ pub(super) struct Keys {
 #[derive(Debug, Default, PartialEq)]
 pub(super) struct Marks {
     entries: Sorted<(Line, u64, u32)>,
-    /// Slots with more than one mark.
+    /// Slots with more than one place on a line.
     several: RoaringBitmap,
     /// Slots with so many marks that none of them is among the entries.
     many: RoaringBitmap,
@@ -104,7 +104,9 @@ pub(super) fn keys(path: &AttributePath, entity: &Entity) -> Keys {
 impl Keys {
     /// What stands in the index for these in a slot.
     pub(super) fn entries(&self, slot: u32) -> impl Iterator<Item = Entry> {
-        let several = (self.places.len() > 1).then_some(Entry::Several(slot));
+        let lines = self.places.iter().map(|(line, _)| line);
+        let are_several = lines.clone().zip(lines.skip(1)).any(|(line, next)| line == next);
+        let several = are_several.then_some(Entry::Several(slot));
         let many = self.are_many.then_some(Entry::Many(slot));
         let places = if self.are_many { &[] } else { self.places.as_slice() };
         let places = places.iter().map(move |key| Entry::At(*key, slot));
@@ -157,7 +159,7 @@ impl Marks {
     }
 
     /// The slots with a mark in one of the intervals, and those of which that is not known; those
-    /// with several marks among the latter, unless one mark is all that was asked for. None if
+    /// with several places on a line among the latter, unless that was one question. None if
     /// there is no room for so many entries. What is gathered takes room, in either case.
     pub(super) fn slots(
         &self,
@@ -179,7 +181,7 @@ impl Marks {
         Some(slots)
     }
 
-    /// How many slots have more than one mark.
+    /// How many slots have more than one place on a line.
     pub(super) fn unsure(&self) -> u64 {
         self.several.len() + self.many.len()
     }

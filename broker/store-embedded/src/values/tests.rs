@@ -278,3 +278,85 @@ fn a_plan_without_room_leaves_out_no_entity_that_matches() {
         assert!(matching.into_iter().all(|slot| slots.contains(slot)));
     }
 }
+
+#[test]
+fn two_ends_leave_out_texts_whose_moments_are_not_between() {
+    let days = (1..=9).map(|day| found(day, &format!("\"2025-01-0{day}T00:00:00Z\"")));
+    let table = RwLock::new(Table::load(days.collect()));
+    assert!(form(&table, &path("urn:a"), far()));
+    let time = |day: u32| Literal::Time(format!("2025-01-0{day}T00:00:00Z"));
+    let ends = [Comparison::GreaterOrEqual(time(3)), Comparison::LessOrEqual(time(5))];
+    assert_eq!(numbers(&table, &ends).unwrap(), [3, 4, 5]);
+}
+
+#[test]
+fn an_index_leaves_out_no_entity_that_satisfies_all_comparisons() {
+    let mut random = 11_u64;
+    let mut next = |below: u64| {
+        random = random.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
+        (random >> 33) % below
+    };
+    let texts = [
+        "2025-01-01",
+        "2025-01-02",
+        "2025-01-01T00:00:00Z",
+        "2025-01-02T00:00:00Z",
+        "2025-01-03T09:00:00+09:00",
+        "10:00:00",
+        "11:00:00",
+        "1",
+        "2",
+        "x",
+    ];
+    let text =
+        |next: &mut dyn FnMut(u64) -> u64| texts[usize::try_from(next(10)).unwrap()].to_owned();
+    let single = |next: &mut dyn FnMut(u64) -> u64| match next(6) {
+        0 => "true".to_owned(),
+        1 | 2 => next(4).to_string(),
+        _ => format!("{:?}", text(next)),
+    };
+    let entities = (0..600).map(|number| {
+        let values: Vec<String> = (0..=next(3)).map(|_| single(&mut next)).collect();
+        match values.as_slice() {
+            [value] => found(number, value),
+            _ => found(number, &format!("[{}]", values.join(","))),
+        }
+    });
+    let table = RwLock::new(Table::load(entities.collect()));
+    assert!(form(&table, &path("urn:a"), far()));
+    let literal = |next: &mut dyn FnMut(u64) -> u64| match next(6) {
+        0 => Literal::Boolean(true),
+        1 => Literal::Number(f64::from(u32::try_from(next(4)).unwrap())),
+        2 => Literal::Text(text(next)),
+        _ => Literal::Time(texts[usize::try_from(next(7)).unwrap()].to_owned()),
+    };
+    let (mut satisfied, mut narrowed) = (0, 0);
+    for _ in 0..5_000 {
+        let comparisons: Vec<Comparison> = (0..=next(3))
+            .map(|_| match next(6) {
+                0 => Comparison::Equal(vec![literal(&mut next), literal(&mut next)]),
+                1 => Comparison::Equal(vec![literal(&mut next)]),
+                2 => Comparison::Greater(literal(&mut next)),
+                3 => Comparison::GreaterOrEqual(literal(&mut next)),
+                4 => Comparison::Less(literal(&mut next)),
+                _ => Comparison::LessOrEqual(literal(&mut next)),
+            })
+            .collect();
+        let compare = |comparison: &Comparison| Query::Compare {
+            path: path("urn:a"),
+            comparison: comparison.clone(),
+        };
+        let filter = Filter::Query(Query::And(comparisons.iter().map(compare).collect()));
+        let Some(numbers) = numbers(&table, &comparisons) else { continue };
+        let table = table.read();
+        for slot in table.live() {
+            let found = table.at(slot).unwrap();
+            if filter.matches(&found.entity) {
+                satisfied += 1;
+                assert!(numbers.contains(&found.position.0), "{comparisons:?} {found:?}");
+            }
+        }
+        narrowed += usize::from(numbers.len() < 300);
+    }
+    assert!(satisfied > 10_000 && narrowed > 1_000, "{satisfied} {narrowed}");
+}
