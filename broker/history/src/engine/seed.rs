@@ -55,6 +55,10 @@ impl Archive {
                 }
             }
         }
+        // The last page may have been left half way.
+        if self.shared().is_closing.load(Ordering::Relaxed) {
+            return Ok(());
+        }
         // The disk must not know that it is done, and lose what was done.
         let newest = *self.shared().store.newest().borrow();
         self.shared().until_durable(newest).await?;
