@@ -15,7 +15,17 @@ const SEGMENT: &str = "segment";
 #[derive(Debug)]
 pub(crate) struct Folder {
     path: PathBuf,
-    _lock: File,
+    lock: File,
+}
+
+/// A process that is being started has our descriptors for a moment, and with them the lock, which
+/// would outlast the mere closing of ours.
+impl Drop for Folder {
+    fn drop(&mut self) {
+        if let Err(error) = rustix::fs::flock(&self.lock, FlockOperation::Unlock) {
+            tracing::warn!(%error, "the folder of the history could not be unlocked");
+        }
+    }
 }
 
 impl Folder {
@@ -32,7 +42,7 @@ impl Folder {
         let options = options.create(true).truncate(false).write(true);
         let lock = options.open(path.join("LOCK")).map_err(failed)?;
         match rustix::fs::flock(&lock, FlockOperation::NonBlockingLockExclusive) {
-            Ok(()) => Ok(Self { path: path.to_owned(), _lock: lock }),
+            Ok(()) => Ok(Self { path: path.to_owned(), lock }),
             Err(rustix::io::Errno::WOULDBLOCK) => Err(OpenError::InUse(path.to_owned())),
             Err(error) => Err(failed(io::Error::from(error))),
         }
@@ -77,5 +87,21 @@ impl Folder {
             }
         }
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_folder_is_free_again_while_a_process_that_is_being_started_has_its_lock() {
+        let folder = tempfile::tempdir().unwrap();
+        let first = Folder::claim(folder.path()).unwrap();
+        assert!(matches!(Folder::claim(folder.path()), Err(OpenError::InUse(_))));
+        let inherited = first.lock.try_clone().unwrap();
+        drop(first);
+        Folder::claim(folder.path()).unwrap();
+        drop(inherited);
     }
 }

@@ -55,7 +55,17 @@ pub enum OpenError {
 #[derive(Debug)]
 pub(crate) struct Folder {
     path: PathBuf,
-    _lock: File,
+    lock: File,
+}
+
+/// A process that is being started has our descriptors for a moment, and with them the lock, which
+/// would outlast the mere closing of ours.
+impl Drop for Folder {
+    fn drop(&mut self) {
+        if let Err(error) = rustix::fs::flock(&self.lock, FlockOperation::Unlock) {
+            tracing::warn!(%error, "the data folder could not be unlocked");
+        }
+    }
 }
 
 type Failure = Box<dyn std::error::Error + Send + Sync>;
@@ -130,7 +140,7 @@ impl Folder {
         let lock =
             OpenOptions::new().create(true).truncate(false).write(true).open(path.join("LOCK"))?;
         match rustix::fs::flock(&lock, FlockOperation::NonBlockingLockExclusive) {
-            Ok(()) => Ok(Self { path: path.to_owned(), _lock: lock }),
+            Ok(()) => Ok(Self { path: path.to_owned(), lock }),
             Err(rustix::io::Errno::WOULDBLOCK) => Err(OpenError::InUse(path.to_owned()).into()),
             Err(error) => Err(std::io::Error::from(error).into()),
         }
@@ -228,6 +238,16 @@ mod tests {
         assert!(refused.to_string().contains("in use by another process"), "{refused}");
         drop(first);
         Folder::claim(folder.path()).unwrap();
+    }
+
+    #[test]
+    fn a_folder_is_free_again_while_a_process_that_is_being_started_has_its_lock() {
+        let folder = tempfile::tempdir().unwrap();
+        let first = Folder::claim(folder.path()).unwrap();
+        let inherited = first.lock.try_clone().unwrap();
+        drop(first);
+        Folder::claim(folder.path()).unwrap();
+        drop(inherited);
     }
 
     #[test]
