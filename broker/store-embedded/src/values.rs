@@ -14,7 +14,6 @@ use roaring::RoaringBitmap;
 mod form;
 mod intervals;
 mod marks;
-mod sorted;
 
 pub(crate) use form::form;
 use intervals::{Interval, Intervals, common, intervals, line_of};

@@ -6,8 +6,8 @@ use roaring::RoaringBitmap;
 use smallvec::SmallVec;
 use xxhash_rust::xxh3::xxh3_64;
 
-use super::sorted::Sorted;
 use super::{Edit, Interval};
+use crate::sorted::Sorted;
 
 /// The most marks of one entity that are put in order. With more of them, long arrays, the entity
 /// may satisfy any comparison.
