@@ -96,17 +96,13 @@ impl<'c> Shape<'c> {
         self.end_piece(value);
         let Some(instance) = attribute.instances.first() else { return };
         let behind = behind - self.start;
-        let time = instance.observed_at.map_or(behind..behind, |time| {
-            let start = behind + BEFORE_TIME.len() + 1;
-            start..start + time.text().as_str().len()
-        });
         self.parts.push(Part {
             name: &attribute.name,
             kind: instance.value.kind,
             unit_code: unit_code(instance),
             observed_at: instance.observed_at,
             behind: behind..behind,
-            time,
+            time: behind..behind,
         });
     }
 
@@ -123,6 +119,12 @@ impl<'c> Shape<'c> {
     pub(super) fn end(&mut self, out: &[u8]) {
         self.end_piece(out.len());
         self.text = out.get(self.start..).unwrap_or_default().to_vec();
+        for part in self.parts.iter_mut().filter(|part| part.observed_at.is_some()) {
+            let start = part.behind.start + BEFORE_TIME.len() + 1;
+            let time = self.text.get(start..).unwrap_or_default();
+            let length = time.iter().position(|byte| *byte == b'"').unwrap_or_default();
+            part.time = start..start + length;
+        }
     }
 
     /// Writes an entity that differs only in what may differ, from behind its id on. False if it
