@@ -198,8 +198,10 @@ impl Context {
             return Compacted::Whole(term);
         }
         if let Some(term) = iri.strip_prefix(DEFAULT_VOCAB) {
-            let is_free = !term.is_empty() && !term.starts_with('@') && fits(term);
-            let is_absolute = || term.contains(':') && self.absolute(term).is_some();
+            // What is a name has neither a colon nor the sign of a keyword.
+            let is_name = is_name(term);
+            let is_free = is_name || (!term.is_empty() && !term.starts_with('@') && fits(term));
+            let is_absolute = || !is_name && term.contains(':') && self.absolute(term).is_some();
             let is_term = || self.term(term).is_some() || is_absolute();
             if is_free && !is_term() {
                 return Compacted::Whole(term);

@@ -12,12 +12,14 @@ use crate::expand::sealed_member;
 
 mod evolution;
 mod instance;
+mod shape;
 mod writer;
 
 pub use evolution::{
     AggregatedAttribute, EvolutionReader, EvolutionRenderer, LanguageText, PeriodValue,
 };
 
+use shape::Shape;
 use writer::Writer;
 
 /// The three forms of CIM 009, clauses 4.5.2.2, 4.5.2.3 and 4.5.4.
@@ -45,6 +47,14 @@ pub struct Representation {
     pub context_member: bool,
 }
 
+impl Representation {
+    /// Whether what stands between the values may be the same for many entities: the times of the
+    /// system are mostly others for each.
+    fn has_shapes(&self) -> bool {
+        self.form == Form::Normalized && !self.system_attributes && self.attributes.is_none()
+    }
+}
+
 /// Appends the entity to `out` as JSON.
 pub fn render_entity(
     out: &mut Vec<u8>,
@@ -52,7 +62,7 @@ pub fn render_entity(
     context: &Context,
     representation: &Representation,
 ) {
-    Renderer::new(out, context, representation).entity(entity);
+    Rendering::new(out, context, representation).entity(entity, representation);
 }
 
 /// Appends entities one after another. What they have in common is looked up once, so this is
@@ -60,6 +70,8 @@ pub fn render_entity(
 pub struct Renderer<'o, 'r> {
     rendering: Rendering<'o, 'r>,
     representation: &'r Representation,
+    /// That of the last plain entity.
+    shape: Option<Shape<'r>>,
 }
 
 impl<'o, 'r> Renderer<'o, 'r> {
@@ -69,17 +81,22 @@ impl<'o, 'r> Renderer<'o, 'r> {
         context: &'r Context,
         representation: &'r Representation,
     ) -> Self {
-        let rendering = Rendering {
-            writer: Writer::new(out, context),
-            form: representation.form,
-            system_attributes: representation.system_attributes,
-        };
-        Self { rendering, representation }
+        let rendering = Rendering::new(out, context, representation);
+        Self { rendering, representation, shape: None }
     }
 
     /// Appends an entity as JSON.
     pub fn entity(&mut self, entity: &'r Entity) {
-        self.rendering.entity(entity, self.representation);
+        if let Some(shape) = &mut self.shape
+            && self.rendering.writer.like(shape, entity)
+        {
+            return;
+        }
+        if self.representation.has_shapes() && shape::is_plain(entity) {
+            self.shape = self.rendering.plain_entity(entity, self.representation);
+        } else {
+            self.rendering.entity(entity, self.representation);
+        }
     }
 
     /// Appends what stands between two elements of an array.
@@ -109,7 +126,15 @@ struct Rendering<'o, 'c> {
     system_attributes: bool,
 }
 
-impl<'r> Rendering<'_, 'r> {
+impl<'o, 'r> Rendering<'o, 'r> {
+    fn new(out: &'o mut Vec<u8>, context: &'r Context, representation: &Representation) -> Self {
+        Self {
+            writer: Writer::new(out, context),
+            form: representation.form,
+            system_attributes: representation.system_attributes,
+        }
+    }
+
     fn entity(&mut self, entity: &'r Entity, representation: &Representation) {
         self.writer.raw("{\"id\":\"");
         self.writer.raw(entity.id.as_str());
@@ -139,11 +164,48 @@ impl<'r> Rendering<'_, 'r> {
                 self.writer.time(",\"expiresAt\":", expires_at);
             }
         }
+        self.end(representation);
+    }
+
+    fn end(&mut self, representation: &Representation) {
         if representation.context_member {
             self.writer.raw(",\"@context\":");
             self.writer.context_member();
         }
         self.writer.end();
+    }
+
+    /// An entity that is plain, and the shape that it has.
+    fn plain_entity(
+        &mut self,
+        entity: &'r Entity,
+        representation: &Representation,
+    ) -> Option<Shape<'r>> {
+        let [entity_type] = entity.types.as_slice() else {
+            self.entity(entity, representation);
+            return None;
+        };
+        let start = self.writer.len();
+        self.writer.raw("{\"id\":\"");
+        self.writer.raw(entity.id.as_str());
+        let mut shape = Shape::new(entity_type, start, self.writer.len());
+        self.writer.raw("\",\"type\":");
+        self.types(&entity.types);
+        for attribute in &entity.attributes {
+            let [instance] = attribute.instances.as_slice() else { continue };
+            let (name, kind) = (attribute.name.shared(), instance.value.kind);
+            if !self.writer.repeat_opening(name, kind) {
+                self.writer.opening(name, kind);
+            }
+            let value = self.writer.len();
+            self.value(&instance.value);
+            shape.add(attribute, value, self.writer.len());
+            self.qualifiers(instance);
+            self.writer.end();
+        }
+        self.end(representation);
+        self.writer.end_shape(&mut shape);
+        Some(shape)
     }
 
     /// One type as a string, several as an array.

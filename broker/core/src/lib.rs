@@ -62,6 +62,6 @@ pub use trace::{ChangeName, InvalidChangeName, Trace};
 // What the operations take and give is named by the crates below; a caller needs only this one.
 pub use musubi_notify::{FeedEnd, StreamOptions};
 pub use musubi_store::{
-    AttributeSummary, BackupError, BackupStream, Backups, Expect, Found, Page, RecordKey,
-    RecordKind, RecordWrite, StoreError, TypeSummary,
+    AttributeSummary, BackupError, BackupStream, Backups, Expect, Found, Look, Page, RecordKey,
+    RecordKind, RecordWrite, Shown, StoreError, TypeSummary,
 };

@@ -2,6 +2,7 @@
 
 use axum::response::{IntoResponse, Response};
 use http::{HeaderMap, StatusCode, Uri, header};
+use musubi_broker::Found;
 
 use crate::error::Error;
 use crate::problem::Problem;
@@ -50,19 +51,28 @@ pub(crate) async fn page(
     let seal = if listing.paging.is_by_cursor() { Some(session.seal().await) } else { None };
     query.start = listing.paging.start(seal.as_ref())?;
     let terms = listing.map.beside()?;
-    let (page, map) = session.query_entities_of_map(query, &terms).await?;
-    let end = page.items.last().filter(|_| page.more).map(|found| found.position);
+    let view = &listing.view;
+    let (body, shown, map) = if view.is_special() {
+        let (page, map) = session.query_entities_of_map(query, &terms).await?;
+        let shown = page.show(&mut |_| {});
+        (view.special_page(session, &page.items).await?, shown, map)
+    } else {
+        let mut body = None;
+        let mut look = |items: &[&Found]| body = Some(view.plain_page(items));
+        let (shown, map) = session.show_entities_of_map(query, &terms, &mut look).await?;
+        (body.unwrap_or_else(|| view.plain_page(&[]))?, shown, map)
+    };
     let mut headers = HeaderMap::with_capacity(HEADERS);
     let list = List {
         path: uri.path(),
         parameters: &listing.parameters,
-        media: listing.view.media,
-        total: page.total,
-        more: page.more,
-        last: seal.zip(end).map(|(seal, end)| seal.cursor(end)),
+        media: view.media,
+        total: shown.total,
+        more: shown.more,
+        last: seal.zip(shown.last.filter(|_| shown.more)).map(|(seal, end)| seal.cursor(end)),
     };
     listing.paging.add_headers(&mut headers, &list);
-    Ok(entity_map::of_many(listing.view.page(session, &page.items, headers).await?, map))
+    Ok(entity_map::of_many(view.answer(body, headers), map))
 }
 
 /// Answers a request that has an entity's path without its id.

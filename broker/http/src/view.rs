@@ -4,7 +4,6 @@ mod special;
 
 use std::sync::Arc;
 
-use axum::body::Body;
 use axum::response::Response;
 use http::{HeaderMap, HeaderValue, StatusCode, header};
 use musubi_broker::Found;
@@ -38,6 +37,13 @@ pub(crate) const PARAMETERS: &[&str] = &[
     "entityMap",
     "entityMapLifetime",
 ];
+
+/// The body of an answer, and the status that goes with it.
+#[derive(Debug)]
+pub(crate) struct Body {
+    bytes: Vec<u8>,
+    status: StatusCode,
+}
 
 const OPTIONS: &[&str] = &["normalized", "concise", "keyValues", "simplified", "sysAttrs", "count"];
 
@@ -137,35 +143,45 @@ impl View {
         Ok(self.respond(out, headers, special::status(written)))
     }
 
-    /// The answer that shows a page of entities.
-    pub(crate) async fn page(
-        &self,
-        session: &Session,
-        items: &[Found],
-        headers: HeaderMap,
-    ) -> Result<Response, Error> {
+    /// Whether linked entities, or entities as a whole, are needed to write the answer.
+    pub(crate) fn is_special(&self) -> bool {
+        self.special.is_some()
+    }
+
+    /// A page of entities as they are, which is written without asking for anything else.
+    pub(crate) fn plain_page(&self, items: &[&Found]) -> Result<Body, Error> {
         let mut out = Vec::with_capacity(64 + items.len() * 1024);
         self.begin(&mut out);
-        let mut status = StatusCode::OK;
-        if let Some(special) = &self.special {
-            let entities: Vec<Arc<Entity>> =
-                items.iter().map(|found| found.entity.clone()).collect();
-            let gathered = special.gather(session, &entities).await?;
-            status = special::status(special.write(&mut out, &gathered, &self.manner(None))?);
-        } else {
-            let mut renderer = Renderer::new(&mut out, &self.context, &self.representation);
-            for (index, found) in items.iter().enumerate() {
-                if index > 0 {
-                    renderer.comma();
-                }
-                renderer.entity(&found.entity);
-                if renderer.written() > self.longest {
-                    return Err(ViewError::too_long().into());
-                }
+        let mut renderer = Renderer::new(&mut out, &self.context, &self.representation);
+        for (index, found) in items.iter().enumerate() {
+            if index > 0 {
+                renderer.comma();
+            }
+            renderer.entity(&found.entity);
+            if renderer.written() > self.longest {
+                return Err(ViewError::too_long().into());
             }
         }
         self.end(&mut out);
-        Ok(self.respond(out, headers, status))
+        Ok(Body { bytes: out, status: StatusCode::OK })
+    }
+
+    /// A page of entities for a reader who asks for more.
+    pub(crate) async fn special_page(
+        &self,
+        session: &Session,
+        items: &[Found],
+    ) -> Result<Body, Error> {
+        let Some(special) = &self.special else {
+            return self.plain_page(&items.iter().collect::<Vec<_>>());
+        };
+        let mut out = Vec::with_capacity(64 + items.len() * 1024);
+        self.begin(&mut out);
+        let entities: Vec<Arc<Entity>> = items.iter().map(|found| found.entity.clone()).collect();
+        let gathered = special.gather(session, &entities).await?;
+        let written = special.write(&mut out, &gathered, &self.manner(None))?;
+        self.end(&mut out);
+        Ok(Body { bytes: out, status: special::status(written) })
     }
 
     fn manner<'a>(&'a self, feature_context: Option<&'a str>) -> Manner<'a> {
@@ -198,6 +214,11 @@ impl View {
         }
     }
 
+    /// The answer with a body.
+    pub(crate) fn answer(&self, body: Body, headers: HeaderMap) -> Response {
+        self.respond(body.bytes, headers, body.status)
+    }
+
     fn respond(&self, body: Vec<u8>, mut headers: HeaderMap, status: StatusCode) -> Response {
         let link = match self.media {
             Media::Json => true,
@@ -225,7 +246,7 @@ pub(crate) fn respond(
     if let Some(link) = link.and_then(link::context_header) {
         headers.append(header::LINK, link);
     }
-    let mut response = Response::new(Body::from(body));
+    let mut response = Response::new(axum::body::Body::from(body));
     *response.headers_mut() = headers;
     response
 }

@@ -76,7 +76,8 @@ fn group(cursor: &mut Cursor<'_>, terms: &dyn Terms) -> Result<Vec<Vec<TypeName>
 
 fn name(cursor: &mut Cursor<'_>, terms: &dyn Terms) -> Result<TypeName, InvalidQuery> {
     let start = *cursor;
-    let term = cursor.take_while(|character| !",;|() ".contains(character));
+    let term =
+        cursor.take_while(|character| !matches!(character, ',' | ';' | '|' | '(' | ')' | ' '));
     if term.is_empty() {
         return Err(cursor.error("a type was expected"));
     }

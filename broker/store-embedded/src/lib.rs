@@ -27,6 +27,7 @@ mod folder;
 mod health;
 mod indexes;
 mod interner;
+mod lent;
 mod log;
 mod metrics;
 mod migrations;

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use musubi_model::{EntityId, Position, Timestamp};
 use musubi_query::{EntityQuery, Filter, Start};
-use musubi_store::{Found, Page, StoreError};
+use musubi_store::{Found, Look, Page, Shown, StoreError};
 use parking_lot::RwLock;
 use roaring::RoaringBitmap;
 use tokio::time::Instant;
@@ -15,6 +15,7 @@ use tokio::time::Instant;
 use crate::answer::Answer;
 use crate::cost::{Cost, Meter, is_little};
 use crate::fetch::{TOGETHER, fetch};
+use crate::lent;
 use crate::neighbors::Neighbors;
 use crate::plan::{Plan, Residue, unindexed};
 use crate::table::{Table, Version};
@@ -73,11 +74,52 @@ pub(crate) struct Scan<'q> {
     left: usize,
 }
 
+/// How a query is answered.
+#[derive(Debug)]
+enum Way<'t, 'q> {
+    /// This is the answer.
+    Done(Page),
+    /// All of these match, as of the moment if something has expired by then.
+    All(Cow<'t, RoaringBitmap>, Option<Timestamp>),
+    /// These entities have to be looked at.
+    Look(Box<Scan<'q>>),
+}
+
 /// Begins to answer a query, which looks at so many entities before their values are indexed.
 pub(crate) fn begin<'q>(table: &Table, query: &'q EntityQuery, index_after: usize) -> Step<'q> {
+    match find_way(table, query, index_after) {
+        Way::Done(page) => Step::Done(page),
+        Way::All(slots, expired_by) => Step::Done(page(table, &slots, query, expired_by)),
+        Way::Look(scan) => Step::Look(scan),
+    }
+}
+
+/// As [`begin`], but lends the entities to `look` if the indexes suffice and the page is small,
+/// because the table cannot change meanwhile.
+pub(crate) fn lend<'q>(
+    table: &Table,
+    query: &'q EntityQuery,
+    index_after: usize,
+    look: &mut Look<'_>,
+) -> Result<Shown, Step<'q>> {
+    match find_way(table, query, index_after) {
+        Way::Done(page) => Err(Step::Done(page)),
+        Way::All(slots, expired_by) => {
+            if expired_by.is_none()
+                && let Some(shown) = lent::show(table, &slots, query, look)
+            {
+                return Ok(shown);
+            }
+            Err(Step::Done(page(table, &slots, query, expired_by)))
+        }
+        Way::Look(scan) => Err(Step::Look(scan)),
+    }
+}
+
+fn find_way<'t, 'q>(table: &'t Table, query: &'q EntityQuery, index_after: usize) -> Way<'t, 'q> {
     let expired_by = query.at.filter(|at| table.indexes.expiries.any_by(*at));
     if let Some(page) = look_up(table, query, expired_by) {
-        return Step::Done(page);
+        return Way::Done(page);
     }
     let mut plan = Plan::new(table, &query.filter);
     let residue = std::mem::replace(&mut plan.residue, Residue::Nothing);
@@ -87,7 +129,7 @@ pub(crate) fn begin<'q>(table: &Table, query: &'q EntityQuery, index_after: usiz
         && (query.limit == 0 || query.order.is_creation())
         && expired_by.is_none_or(|at| leave_out_expired(table, query, at, &mut slots))
     {
-        return Step::Done(page(table, &slots, query, expired_by));
+        return Way::All(slots, expired_by);
     }
     let mut rest =
         if count(&slots) > SLICE { slots.clone().into_owned() } else { RoaringBitmap::new() };
@@ -99,7 +141,7 @@ pub(crate) fn begin<'q>(table: &Table, query: &'q EntityQuery, index_after: usiz
     if let Some(last) = next.checked_sub(1) {
         rest.remove_range(..=last);
     }
-    Step::Look(Box::new(Scan {
+    Way::Look(Box::new(Scan {
         query: Cow::Borrowed(query),
         residue,
         residue_of_changed: Residue::of_changed(&query.filter),
@@ -209,13 +251,9 @@ fn page(
     expired_by: Option<Timestamp>,
 ) -> Page {
     let total = query.count.then(|| slots.len());
-    let first = match query.start {
-        Start::Offset(offset) => u32::try_from(offset).ok().and_then(|nth| slots.select(nth)),
-        Start::After(position) => Some(table.slot_after(position)),
+    let Some(mut matching) = from_start(table, slots, query) else {
+        return Page { total, ..Page::default() };
     };
-    let Some(first) = first else { return Page { total, ..Page::default() } };
-    let mut matching = slots.iter();
-    matching.advance_to(first);
     let mut items = Vec::with_capacity(query.limit.min(count(slots)));
     let found = matching.by_ref().take(query.limit).filter_map(|slot| table.at(slot));
     let found: Vec<&Found> = found.collect();
@@ -225,6 +263,21 @@ fn page(
         items.extend(together.iter().filter_map(|found| as_of(found, expired_by)));
     }
     Page { items, total, more: matching.next().is_some() }
+}
+
+/// The slots from where the page begins; none if it begins behind them.
+pub(crate) fn from_start<'s>(
+    table: &Table,
+    slots: &'s RoaringBitmap,
+    query: &EntityQuery,
+) -> Option<roaring::bitmap::Iter<'s>> {
+    let first = match query.start {
+        Start::Offset(offset) => slots.select(u32::try_from(offset).ok()?)?,
+        Start::After(position) => table.slot_after(position),
+    };
+    let mut matching = slots.iter();
+    matching.advance_to(first);
+    Some(matching)
 }
 
 fn count(slots: &RoaringBitmap) -> usize {

@@ -8,8 +8,8 @@ use futures_util::future::{BoxFuture, ready};
 use musubi_model::{Sequence, Tenant, TypeName};
 use musubi_query::EntityQuery;
 use musubi_store::{
-    AttributeSummary, Change, Group, Outcome, Page, Record, RecordQuery, Store, StoreError,
-    TypeSummary,
+    AttributeSummary, Change, Group, Look, Outcome, Page, Record, RecordQuery, Shown, Store,
+    StoreError, TypeSummary,
 };
 use parking_lot::{Mutex, RwLock};
 use tokio::sync::{oneshot, watch};
@@ -214,6 +214,27 @@ impl EmbeddedStore {
         self.shared.resident.tables.get(tenant)
     }
 
+    /// Looks at the entities that have to be looked at: a few here, more in the pool.
+    fn finish<'a>(
+        &'a self,
+        step: Step<'a>,
+        table: SharedTable,
+    ) -> BoxFuture<'a, Result<Page, StoreError>> {
+        let scan = match step {
+            Step::Done(page) => return ready(Ok(page)).boxed(),
+            Step::Look(scan) => scan,
+        };
+        match scan.run_inline(&table) {
+            Ok(page) => ready(Ok(page)).boxed(),
+            Err(scan) => {
+                let scan = scan.into_owned();
+                let options = &self.shared.options;
+                let (limit, after) = (options.query_time_limit, options.index_after);
+                self.pool.run("scanning", move || scan.run(&table, limit, after)).boxed()
+            }
+        }
+    }
+
     /// Reads from the disk, beside the runtime.
     fn read<T: Send + 'static>(
         &self,
@@ -289,19 +310,29 @@ impl Store for EmbeddedStore {
         let Some(table) = self.table(tenant) else {
             return ready(Ok(Page { total: query.count.then_some(0), ..Page::default() })).boxed();
         };
-        let (limit, after) =
-            (self.shared.options.query_time_limit, self.shared.options.index_after);
         // The lock is let go before anything is looked at.
-        let step = scan::begin(&table.read(), query, after);
-        let scan = match step {
-            Step::Done(page) => return ready(Ok(page)).boxed(),
-            Step::Look(scan) => scan,
+        let step = scan::begin(&table.read(), query, self.shared.options.index_after);
+        self.finish(step, table)
+    }
+
+    fn show<'a>(
+        &'a self,
+        tenant: &'a Tenant,
+        query: &'a EntityQuery,
+        look: &'a mut Look<'a>,
+    ) -> BoxFuture<'a, Result<Shown, StoreError>> {
+        let Some(table) = self.table(tenant) else {
+            look(&[]);
+            let total = query.count.then_some(0);
+            return ready(Ok(Shown { total, ..Shown::default() })).boxed();
         };
-        match scan.run_inline(&table) {
-            Ok(page) => ready(Ok(page)).boxed(),
-            Err(scan) => {
-                let scan = scan.into_owned();
-                self.pool.run("scanning", move || scan.run(&table, limit, after)).boxed()
+        let lent = scan::lend(&table.read(), query, self.shared.options.index_after, look);
+        match lent {
+            Ok(shown) => ready(Ok(shown)).boxed(),
+            Err(Step::Done(page)) => ready(Ok(page.show(look))).boxed(),
+            Err(step) => {
+                let found = self.finish(step, table);
+                async move { Ok(found.await?.show(look)) }.boxed()
             }
         }
     }

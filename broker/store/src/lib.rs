@@ -20,4 +20,4 @@ pub use history::{History, HistoryError, Outline};
 pub use record::{Record, RecordKey, RecordKind, RecordQuery, RecordWrite};
 pub use reference::ReferenceStore;
 pub use reference_history::ReferenceHistory;
-pub use store::{AttributeSummary, Found, Page, Store, TypeSummary};
+pub use store::{AttributeSummary, Found, Look, Page, Shown, Store, TypeSummary};

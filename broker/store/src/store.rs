@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
 use musubi_model::{
     AttrName, AttributeType, Entity, Position, Revision, Sequence, Tenant, TypeName,
@@ -30,6 +31,30 @@ pub struct Page {
     pub total: Option<u64>,
     /// Whether more entities match after the last of these.
     pub more: bool,
+}
+
+/// A page that was shown and not given away: what is to be said beside its entities.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Shown {
+    /// As in [`Page`].
+    pub total: Option<u64>,
+    /// As in [`Page`].
+    pub more: bool,
+    /// Where the last entity of the page stands.
+    pub last: Option<Position>,
+}
+
+/// What looks at the entities of a page.
+pub type Look<'l> = dyn FnMut(&[&Found]) + Send + 'l;
+
+impl Page {
+    /// Shows it.
+    pub fn show(&self, look: &mut Look<'_>) -> Shown {
+        let items: Vec<&Found> = self.items.iter().collect();
+        look(&items);
+        let last = items.last().map(|found| found.position);
+        Shown { total: self.total, more: self.more, last }
+    }
 }
 
 /// What a tenant holds of one type.
@@ -87,6 +112,19 @@ pub trait Store: Send + Sync + std::fmt::Debug {
         tenant: &'a Tenant,
         query: &'a EntityQuery,
     ) -> BoxFuture<'a, Result<Page, StoreError>>;
+
+    /// As [`select`](Self::select), but lends the entities to whoever only looks at them: `look` is
+    /// called once, with all of the page. That must not take long, nor call the store, which may
+    /// hold a lock meanwhile. To count who else has an entity would be most of the work of a page
+    /// that many ask for at once.
+    fn show<'a>(
+        &'a self,
+        tenant: &'a Tenant,
+        query: &'a EntityQuery,
+        look: &'a mut Look<'a>,
+    ) -> BoxFuture<'a, Result<Shown, StoreError>> {
+        async move { Ok(self.select(tenant, query).await?.show(look)) }.boxed()
+    }
 
     /// The types that entities of `tenant` have, sorted by name.
     fn types<'a>(

@@ -5,6 +5,7 @@ use musubi_model::{
 };
 
 use super::Rendering;
+use super::shape::BEFORE_TIME;
 use super::writer::opening;
 use crate::expand::{Looks, looks};
 
@@ -143,7 +144,7 @@ impl<'r> Rendering<'_, 'r> {
     #[inline]
     pub(super) fn qualifiers(&mut self, instance: &'r Instance) {
         if let Some(observed_at) = instance.observed_at {
-            self.writer.time(",\"observedAt\":", observed_at);
+            self.writer.time(BEFORE_TIME, observed_at);
         }
         if let Some(qualifiers) = &instance.qualifiers {
             self.rare(qualifiers);

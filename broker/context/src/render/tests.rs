@@ -317,9 +317,12 @@ fn entities_one_after_another_look_as_each_alone() {
     many["id"] = "urn:ngsi-ld:Vehicle:3".into();
     many["type"] = "Vehicle".into();
     let many = entity(&many, &context);
-    for form in [Form::Normalized, Form::Concise, Form::Simplified] {
+    let forms = [Form::Normalized, Form::Concise, Form::Simplified];
+    for (form, system_attributes) in
+        forms.into_iter().flat_map(|form| [(form, true), (form, false)])
+    {
         let representation =
-            Representation { form, system_attributes: true, ..Representation::default() };
+            Representation { form, system_attributes, ..Representation::default() };
         let (mut apart, mut together) = (Vec::new(), Vec::new());
         let mut renderer = Renderer::new(&mut together, &context, &representation);
         for entity in [&vehicle, &many, &other, &vehicle, &many, &other] {
@@ -327,6 +330,55 @@ fn entities_one_after_another_look_as_each_alone() {
             render_entity(&mut apart, entity, &context, &representation);
         }
         assert_eq!(String::from_utf8(together).unwrap(), String::from_utf8(apart).unwrap());
+    }
+}
+
+#[test]
+fn what_stands_behind_a_value_is_that_of_its_own_instance() {
+    let context = Context::core();
+    let of = |behind: Tree| {
+        let mut speed = json!({"type": "Property", "value": 5});
+        for (name, value) in behind.as_object().unwrap() {
+            speed[name] = value.clone();
+        }
+        let brand = json!({"type": "Property", "value": "\u{20ac}"});
+        json!({"id": "urn:ngsi-ld:Car:1", "type": "Car", "speed": speed, "brand": brand})
+    };
+    let (early, late) = ("2020-01-01T00:00:00Z", "2021-01-01T00:00:00.500Z");
+    let bodies: Vec<Tree> = [
+        json!({}),
+        json!({}),
+        json!({"observedAt": early}),
+        json!({"observedAt": early, "unitCode": "KMH"}),
+        json!({"observedAt": early, "unitCode": "KMH"}),
+        json!({"observedAt": late, "unitCode": "KMH"}),
+        json!({"observedAt": late, "unitCode": "KNT"}),
+        json!({"unitCode": "KNT"}),
+        json!({"unitCode": "KNT", "accuracy": {"type": "Property", "value": 1}}),
+        json!({"unitCode": "KNT", "datasetId": "urn:d"}),
+        json!({"unitCode": "KNT"}),
+        json!({}),
+    ]
+    .into_iter()
+    .map(of)
+    .collect();
+    let entities: Vec<Entity> = bodies.iter().map(|body| entity(body, &context)).collect();
+    let representation = form(Form::Normalized);
+    for pairs in [1, 2, 5] {
+        let mut out = Vec::new();
+        let mut renderer = Renderer::new(&mut out, &context, &representation);
+        let order: Vec<usize> = (0..entities.len()).map(|n| n * pairs % entities.len()).collect();
+        for (index, which) in order.iter().enumerate() {
+            if index > 0 {
+                renderer.comma();
+            }
+            renderer.entity(&entities[*which]);
+        }
+        let text = format!("[{}]", String::from_utf8(out).unwrap());
+        let found: Tree = serde_json::from_str(&text).unwrap();
+        for (index, which) in order.iter().enumerate() {
+            assert_eq!(found[index], bodies[*which], "{text}");
+        }
     }
 }
 

@@ -4,9 +4,10 @@ use std::io::Write;
 use std::ops::Range;
 use std::sync::Arc;
 
-use musubi_model::{AttributeType, Timestamp};
+use musubi_model::{AttributeType, Entity, Timestamp};
 use smallvec::SmallVec;
 
+use super::shape::Shape;
 use crate::Context;
 use crate::context::Compacted;
 
@@ -94,6 +95,23 @@ impl<'o, 'c> Writer<'o, 'c> {
     /// How long the output is, in bytes.
     pub(super) fn len(&self) -> usize {
         self.out.len()
+    }
+
+    /// An entity of this shape; nothing if it is of another one.
+    pub(super) fn like(&mut self, shape: &mut Shape<'_>, entity: &Entity) -> bool {
+        let start = self.out.len();
+        self.raw("{\"id\":\"");
+        self.raw(entity.id.as_str());
+        let fits = shape.write(self.out, entity);
+        if !fits {
+            self.out.truncate(start);
+        }
+        fits
+    }
+
+    /// The entity that a shape was made of has been written.
+    pub(super) fn end_shape(&self, shape: &mut Shape<'_>) {
+        shape.end(self.out);
     }
 
     /// Text that is JSON already.

@@ -2,7 +2,7 @@
 
 use musubi_model::{EntityId, Timestamp};
 use musubi_query::{EntityQuery, EvolutionPage, EvolutionStart, Filter, TemporalQuery};
-use musubi_store::Page;
+use musubi_store::{Look, Page, Shown};
 
 use super::bound::Bound;
 use super::kept::Live;
@@ -44,6 +44,25 @@ impl Session {
         }
         page.total = page.total.filter(|_| query.count);
         Ok((page, Some(MapOfAnswer::Used(map.id))))
+    }
+
+    /// As [`query_entities_of_map`](Self::query_entities_of_map), but lends the entities to `look`,
+    /// which is called once. It must not take long.
+    ///
+    /// # Errors
+    ///
+    /// As [`query_entities_of_map`](Self::query_entities_of_map).
+    pub async fn show_entities_of_map(
+        &self,
+        query: EntityQuery,
+        terms: &MapTerms,
+        look: &mut Look<'_>,
+    ) -> Result<(Shown, Option<MapOfAnswer>), Error> {
+        if terms.wish == MapWish::None {
+            return Ok((self.show_entities(query, look).await?, None));
+        }
+        let (page, map) = self.query_entities_of_map(query, terms).await?;
+        Ok((page.show(look), map))
     }
 
     /// As [`evolutions`](Self::evolutions), of those entities alone that the map lists which the

@@ -61,10 +61,12 @@ fn header_for(url: &str) -> Option<HeaderValue> {
     HeaderValue::try_from(text).ok()
 }
 
-/// The `Link` header that points at another page.
-pub(crate) fn page_header(target: &str, relation: &str, media: &str) -> Option<HeaderValue> {
-    HeaderValue::try_from(["<", target, ">; rel=\"", relation, "\"; type=\"", media, "\""].concat())
-        .ok()
+/// The `Link` header that points at another page. `link` is the target, and what stands before it.
+pub(crate) fn page_header(mut link: String, relation: &str, media: &str) -> Option<HeaderValue> {
+    for part in [">; rel=\"", relation, "\"; type=\"", media, "\""] {
+        link.push_str(part);
+    }
+    HeaderValue::try_from(link).ok()
 }
 
 /// Target and parameters of each link in a header.

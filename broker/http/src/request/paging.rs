@@ -10,12 +10,15 @@ use crate::error::Error;
 use crate::options::Limits;
 use crate::request::accept::Media;
 use crate::request::link::page_header;
-use crate::request::parameters::Parameters;
+use crate::request::parameters::{Parameter, Parameters};
 
 const RESULTS_COUNT: HeaderName = HeaderName::from_static("ngsild-results-count");
 
 /// The parameters by which a list is cut into pages.
 pub(crate) const PARAMETERS: &[&str] = &["limit", "offset", "count"];
+
+/// Those that say where the part begins, and how long it is.
+const CUTS: [&str; 3] = ["limit", "offset", "after"];
 
 /// What may not stand as it is in a value in the query of a link. Of what RFC 3986 lets stand
 /// there, this is what separates parameters, and what separates links in a header.
@@ -100,7 +103,7 @@ impl Paging {
         }
         let mut add = |relation: &str, name: &str, value: &str| {
             let target = list.target(name, value, self.limit);
-            if let Some(link) = page_header(&target, relation, list.media.name()) {
+            if let Some(link) = page_header(target, relation, list.media.name()) {
                 headers.append(header::LINK, link);
             }
         };
@@ -141,20 +144,23 @@ pub(crate) struct List<'a> {
 }
 
 impl List<'_> {
-    /// The request again, but from there on: a relative URL with its parameters sorted by name. A
+    /// A `<`, and the request again, but from there on: a relative URL with its parameters sorted by name. A
     /// query in a body has to be sent again with it.
     fn target(&self, name: &str, value: &str, limit: usize) -> String {
         let limit = limit.to_string();
-        let mut pairs: Vec<(&str, &str)> = self
-            .parameters
-            .iter()
-            .filter(|one| one.in_url && !["limit", "offset", "after"].contains(&one.name))
-            .map(|one| (one.name, one.value.as_str()))
-            .collect();
+        let mut pairs: Vec<(&str, &str)> = Vec::with_capacity(8);
+        let repeated = |one: &&Parameter| one.in_url && !CUTS.contains(&one.name);
+        pairs.extend(
+            self.parameters.iter().filter(repeated).map(|one| (one.name, one.value.as_str())),
+        );
         pairs.push(("limit", &limit));
         pairs.push((name, value));
         pairs.sort_unstable();
-        let mut target = self.path.trim_end_matches('/').to_owned();
+        // With some room for what is encoded, and for what stands behind it.
+        let length: usize = pairs.iter().map(|(name, value)| name.len() + value.len() + 4).sum();
+        let mut target = String::with_capacity(self.path.len() + length + 64);
+        target.push('<');
+        target.push_str(self.path.trim_end_matches('/'));
         for (index, (name, value)) in pairs.into_iter().enumerate() {
             target.push(if index == 0 { '?' } else { '&' });
             target.push_str(name);

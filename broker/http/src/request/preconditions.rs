@@ -99,11 +99,13 @@ impl Reader {
     }
 }
 
+const DIGITS: &[u8; 16] = b"0123456789abcdef";
+
 /// As `{:0count$x}` would write it, which takes ten times as long as all else of a tag.
 fn push_digits(text: &mut String, number: u64, count: u32) {
     for place in (0..count).rev() {
-        let digit = u32::try_from((number >> (4 * place)) & 0xf).unwrap_or_default();
-        text.extend(char::from_digit(digit, 16));
+        let digit = usize::try_from((number >> (4 * place)) & 0xf).unwrap_or_default();
+        text.push(DIGITS.get(digit).map_or('0', |digit| char::from(*digit)));
     }
 }
 

@@ -111,6 +111,7 @@ impl Trial {
     ) -> Result<Page, Breach> {
         let query = EntityQuery { start, limit, count, ..question.asked.clone() };
         let page = answered("a query", self.store.select(question.tenant, &query).await)?;
+        self.compare_shown(question.tenant, &query, &page).await?;
         match question.misanswered(&query, &page) {
             None => Ok(page),
             Some((rule, difference)) => {
@@ -119,6 +120,30 @@ impl Trial {
                 Err(Breach::new(rule, doing, difference))
             }
         }
+    }
+
+    /// Holds a page that is shown against the one that was given.
+    async fn compare_shown(
+        &self,
+        tenant: &Tenant,
+        query: &EntityQuery,
+        page: &Page,
+    ) -> Result<(), Breach> {
+        let doing = || format!("showing a query of tenant {tenant:?} for {}", shown(query));
+        let mut seen: Vec<Vec<Found>> = Vec::new();
+        let mut look = |items: &[&Found]| {
+            seen.push(items.iter().copied().cloned().collect());
+        };
+        let said = answered("showing a query", self.store.show(tenant, query, &mut look).await)?;
+        if seen != std::slice::from_ref(&page.items) {
+            let difference = differing(&std::slice::from_ref(&page.items), &seen);
+            return Err(Breach::new(Rule::Selection, doing(), difference));
+        }
+        let expected = page.show(&mut |_| {});
+        if said != expected {
+            return Err(Breach::new(Rule::More, doing(), differing(&expected, &said)));
+        }
+        Ok(())
     }
 
     /// Reads page after page, each after the last entity of the one before: in the order of

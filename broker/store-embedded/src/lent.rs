@@ -1,0 +1,64 @@
+//! Pages that are shown while the table is locked, so that nobody has to count who holds their
+//! entities: threads that ask for the same page at once would wait for each other at every count.
+
+use musubi_model::{Attribute, Instance};
+use musubi_query::EntityQuery;
+use musubi_store::{Found, Look, Shown};
+use roaring::RoaringBitmap;
+use smallvec::SmallVec;
+
+use crate::scan::from_start;
+use crate::table::Table;
+
+/// The most entities that are lent while the table is locked, and the most that their values may
+/// take up, in bytes.
+const LENT: usize = 64;
+const LENT_BYTES: usize = 256 << 10;
+
+/// Shows a page of slots that all match, and of which nothing has expired, unless that is so much
+/// that it would take long.
+pub(crate) fn show(
+    table: &Table,
+    slots: &RoaringBitmap,
+    query: &EntityQuery,
+    look: &mut Look<'_>,
+) -> Option<Shown> {
+    if query.limit > LENT {
+        return None;
+    }
+    let total = query.count.then(|| slots.len());
+    let mut items = SmallVec::<[&Found; LENT]>::new();
+    let mut more = false;
+    if let Some(mut matching) = from_start(table, slots, query) {
+        items.extend(matching.by_ref().take(query.limit).filter_map(|slot| table.at(slot)));
+        more = matching.next().is_some();
+    }
+    if !are_little(&items) {
+        return None;
+    }
+    look(&items);
+    Some(Shown { total, more, last: items.last().map(|found| found.position) })
+}
+
+/// Whether the values of entities are little text together.
+fn are_little(items: &[&Found]) -> bool {
+    let mut size = 0;
+    for found in items {
+        for attribute in &found.entity.attributes {
+            size += text_size(attribute);
+        }
+    }
+    size <= LENT_BYTES
+}
+
+fn text_size(attribute: &Attribute) -> usize {
+    match attribute.instances.as_slice() {
+        [Instance { value, qualifiers: None, .. }] => value.json.as_str().len(),
+        instances => instances.iter().map(of_instance).sum(),
+    }
+}
+
+fn of_instance(instance: &Instance) -> usize {
+    let beside: usize = instance.attributes().iter().map(text_size).sum();
+    instance.value.json.as_str().len() + beside
+}
