@@ -20,7 +20,9 @@ impl Chunk {
             entry.version.0.wrapping_sub(entry.recorded.number.sequence.0).cast_signed()
         });
         put_times(&mut out, entries);
-        put_integers(&mut out, entries, |entry| kind_code(entry.recorded.instance.value.kind));
+        put_integers(&mut out, entries, |entry| {
+            i64::from(kind_code(entry.recorded.instance.value.kind))
+        });
         let values: Short<&[u8]> = entries
             .iter()
             .map(|entry| entry.recorded.instance.value.json.as_str().as_bytes())
@@ -64,7 +66,8 @@ fn put_times(out: &mut Vec<u8>, entries: &[Entry]) {
     column(&|entry| entry.recorded.deleted_at, None);
 }
 
-fn kind_code(kind: AttributeType) -> i64 {
+/// The number under which a kind is kept.
+pub(crate) fn kind_code(kind: AttributeType) -> u8 {
     match kind {
         AttributeType::Property => 0,
         AttributeType::GeoProperty => 1,
