@@ -1,5 +1,7 @@
 //! What is known of instances without reading them.
 
+use std::borrow::Borrow;
+
 use musubi_model::{InstanceNumber, Sequence};
 use musubi_query::TemporalProperty;
 use serde::{Deserialize, Serialize};
@@ -60,10 +62,10 @@ pub(crate) struct ChunkStats {
 
 impl ChunkStats {
     /// Of these instances.
-    pub(crate) fn of(entries: &[Entry]) -> Self {
+    pub(crate) fn of<E: Borrow<Entry>>(entries: &[E]) -> Self {
         let mut stats = Self::default();
         for entry in entries {
-            stats.add(entry);
+            stats.add(entry.borrow());
         }
         stats
     }

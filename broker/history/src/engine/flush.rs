@@ -13,7 +13,7 @@ use crate::chunk::entry_order;
 use crate::live::LiveSegment;
 use crate::recent::{Kept, Recent, RecentEntity};
 use crate::segment::{Foreign, SegmentError, SegmentWriter};
-use crate::series::{EntityKey, SeriesName};
+use crate::series::{EntityKey, Entry, SeriesName};
 
 /// How often who waits looks whether the process ends.
 const LOOK: Duration = Duration::from_millis(100);
@@ -99,11 +99,9 @@ fn write_series(
     writer: &mut SegmentWriter,
 ) -> Result<(), WriteError> {
     let corrections = entity.corrections(name);
-    let mut entries = entity.entries(name);
-    entries.sort_unstable_by_key(entry_order);
-    writer.series(name.clone(), &corrections)?;
-    entries.into_iter().try_for_each(|entry| writer.push(entry))?;
-    Ok(())
+    let mut entries: Vec<&Entry> = entity.entries(name).collect();
+    entries.sort_unstable_by_key(|entry| entry_order(entry));
+    Ok(writer.series_of(name.clone(), &corrections, &entries)?)
 }
 
 /// The series of which the table says anything. Where all data sets of an attribute were removed, it

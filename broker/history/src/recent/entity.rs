@@ -1,7 +1,6 @@
 //! What is new of one entity.
 
 use std::collections::BTreeMap;
-use std::collections::btree_map::Entry as Place;
 use std::ops::ControlFlow;
 use std::sync::Arc;
 
@@ -16,13 +15,17 @@ use crate::column::Damaged;
 use crate::segment::{EntityBody, FewReader, Names, Version};
 use crate::series::{Corrections, Entry, Head, SeriesName, Superseded};
 
+/// So many series are looked at one after the other.
+const LOOKED_AT: usize = 16;
+
 /// What is new of an entity, as it was at a moment: what changes while somebody holds it is a copy.
 #[derive(Clone, Debug)]
 pub(crate) struct RecentEntity {
     head: Head,
     /// Up to which change all data sets of an attribute were removed.
     removed: BTreeMap<AttrName, Sequence>,
-    series: BTreeMap<SeriesName, Arc<RecentSeries>>,
+    /// In order.
+    series: Vec<(SeriesName, Arc<RecentSeries>)>,
 }
 
 #[derive(Clone, Debug, Default)]
@@ -34,7 +37,7 @@ struct RecentSeries {
 
 impl RecentEntity {
     pub(super) fn nothing() -> Self {
-        Self { head: Head::nothing(), removed: BTreeMap::new(), series: BTreeMap::new() }
+        Self { head: Head::nothing(), removed: BTreeMap::new(), series: Vec::new() }
     }
 
     /// What is known here of it apart from its series.
@@ -49,13 +52,13 @@ impl RecentEntity {
 
     /// The series of which anything is said here, in order.
     pub(crate) fn series(&self) -> impl Iterator<Item = &SeriesName> {
-        self.series.keys()
+        self.series.iter().map(|(name, _)| name)
     }
 
     /// What is said here of what earlier places hold of a series.
     pub(crate) fn corrections(&self, series: &SeriesName) -> Corrections {
         let all = self.removed.get(&series.0).copied().unwrap_or_default();
-        let Some(series) = self.series.get(series) else {
+        let Some(series) = self.get(series) else {
             return Corrections { removed_upto: all, superseded: Vec::new() };
         };
         let superseded = series.superseded.iter();
@@ -74,20 +77,19 @@ impl RecentEntity {
         series: &SeriesName,
         visitor: &mut dyn FnMut(&Entry) -> ControlFlow<()>,
     ) -> ControlFlow<()> {
-        let series = self.series.get(series);
-        let mut entries = series.iter().flat_map(|series| series.entries.iter().rev());
+        let series = self.get(series).into_iter();
+        let mut entries = series.flat_map(|series| series.entries.iter().rev());
         entries.try_for_each(visitor)
     }
 
     /// All entries of a series.
-    pub(crate) fn entries(&self, series: &SeriesName) -> Vec<Entry> {
-        let series = self.series.get(series);
-        series.iter().flat_map(|series| series.entries.iter()).cloned().collect()
+    pub(crate) fn entries(&self, series: &SeriesName) -> impl Iterator<Item = &Entry> {
+        self.get(series).into_iter().flat_map(|series| series.entries.iter())
     }
 
     /// The entry of this number.
     pub(crate) fn entry(&self, series: &SeriesName, number: InstanceNumber) -> Option<&Entry> {
-        self.series.get(series)?.entries.get(number)
+        self.get(series)?.entries.get(number)
     }
 
     /// What a row says that was made of one change.
@@ -98,7 +100,7 @@ impl RecentEntity {
         for numbers in series {
             let mut kept = RecentSeries::default();
             few.entries()?.into_iter().for_each(|entry| kept.entries.insert(entry));
-            entity.series.insert(names.series(numbers)?, Arc::new(kept));
+            entity.series.push((names.series(numbers)?, Arc::new(kept)));
         }
         Ok(entity)
     }
@@ -108,7 +110,7 @@ impl RecentEntity {
         let of_series = |series: &RecentSeries| -> usize {
             2 * ROW + series.entries.iter().map(|entry| size(&entry.recorded)).sum::<usize>()
         };
-        4 * ROW + self.series.values().map(|series| of_series(series)).sum::<usize>()
+        4 * ROW + self.series.iter().map(|(_, series)| of_series(series)).sum::<usize>()
     }
 
     /// Takes in what a change records, if it does nothing else.
@@ -119,7 +121,7 @@ impl RecentEntity {
         let mut added = Added::default();
         for NewRecord { name, number, instance, deleted_at } in records {
             let recorded = Recorded { number, instance: instance.into_owned(), deleted_at };
-            added += self.insert(name.into_owned(), Entry { version: sequence, recorded });
+            added += self.insert(&name, Entry { version: sequence, recorded });
         }
         added
     }
@@ -141,9 +143,9 @@ impl RecentEntity {
         added
     }
 
-    fn insert(&mut self, name: AttrName, entry: Entry) -> Added {
+    fn insert(&mut self, name: &AttrName, entry: Entry) -> Added {
         let bytes = size(&entry.recorded);
-        let (series, more) = self.series_of(name, entry.recorded.instance.dataset_id().cloned());
+        let (series, more) = self.series_of(name, entry.recorded.instance.dataset_id());
         series.entries.insert(entry);
         Added { bytes: bytes + more, instances: 1 }
     }
@@ -152,23 +154,22 @@ impl RecentEntity {
     fn apply(&mut self, after: Sequence, version: Sequence, effect: Effect) -> Added {
         let bytes = match effect {
             Effect::Record(name, recorded) => {
-                return self.insert(name, Entry { version, recorded });
+                return self.insert(&name, Entry { version, recorded });
             }
             Effect::Correct(name, recorded) => {
-                let dataset = recorded.instance.dataset_id().cloned();
-                let (series, more) = self.series_of(name.clone(), dataset);
+                let (series, more) = self.series_of(&name, recorded.instance.dataset_id());
                 series.supersede(after, recorded.number, version);
-                let added = self.insert(name, Entry { version, recorded });
+                let added = self.insert(&name, Entry { version, recorded });
                 return Added { bytes: added.bytes + more + ROW, ..added };
             }
             Effect::RemoveInstance(name, dataset, number) => {
-                let (series, more) = self.series_of(name, dataset);
+                let (series, more) = self.series_of(&name, dataset.as_ref());
                 series.supersede(after, number, version);
                 series.entries.remove(number);
                 more + ROW
             }
             Effect::RemoveAttribute(name, Datasets::One(dataset)) => {
-                let (series, more) = self.series_of(name, dataset);
+                let (series, more) = self.series_of(&name, dataset.as_ref());
                 series.remove(version);
                 more
             }
@@ -192,18 +193,40 @@ impl RecentEntity {
         Added { bytes, instances: 0 }
     }
 
+    fn get(&self, (attribute, dataset): &SeriesName) -> Option<&RecentSeries> {
+        let place = self.place(attribute, dataset.as_ref()).ok()?;
+        self.series.get(place).map(|(_, series)| &**series)
+    }
+
     fn series_of(
         &mut self,
-        name: AttrName,
-        dataset: Option<DatasetId>,
+        name: &AttrName,
+        dataset: Option<&DatasetId>,
     ) -> (&mut RecentSeries, usize) {
-        let text = name.as_str().len() + dataset.as_ref().map_or(0, |id| id.as_str().len());
-        let series = self.series.entry((name, dataset));
-        let more = match &series {
-            Place::Vacant(_) => 2 * ROW + text,
-            Place::Occupied(_) => 0,
-        };
-        (Arc::make_mut(series.or_default()), more)
+        let mut more = 0;
+        let place = self.place(name, dataset).unwrap_or_else(|place| {
+            let text = name.as_str().len() + dataset.map_or(0, |id| id.as_str().len());
+            more = 2 * ROW + text;
+            let name = (name.clone(), dataset.cloned());
+            self.series.insert(place, (name, Arc::default()));
+            place
+        });
+        match self.series.get_mut(place) {
+            Some((_, series)) => (Arc::make_mut(series), more),
+            None => unreachable!("it is there, or was put there"),
+        }
+    }
+
+    /// Where a series stands, or would.
+    fn place(&self, name: &AttrName, dataset: Option<&DatasetId>) -> Result<usize, usize> {
+        // Mostly there are few, and the name is the same one, so that its text does not matter.
+        let mut first = self.series.iter().take(LOOKED_AT);
+        let found =
+            first.position(|((known, of), _)| known.shares_with(name) && of.as_ref() == dataset);
+        if let Some(place) = found {
+            return Ok(place);
+        }
+        self.series.binary_search_by(|((known, of), _)| (known, of.as_ref()).cmp(&(name, dataset)))
     }
 }
 

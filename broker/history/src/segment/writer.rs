@@ -1,5 +1,6 @@
 //! Writing a segment.
 
+use std::borrow::Borrow;
 use std::fs::{self, OpenOptions};
 use std::path::{Path, PathBuf};
 
@@ -8,7 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use super::blocks::{BLOCK, write_rollups, write_superseded};
 use super::body::{EntityBody, renumber};
-use super::few::FewWriter;
+use super::few::{FEW, FewWriter};
 use super::names::{Foreign, NewNames};
 use super::open::{OpenEntity, OpenSeries, Unfinished};
 use super::page::{DATA_PAGE, PageFile, PageKind, Place};
@@ -224,6 +225,42 @@ impl SegmentWriter {
         Ok(())
     }
 
+    /// Begins a series with these instances, as [`series`](Self::series) and [`push`](Self::push) do,
+    /// without a copy of them.
+    ///
+    /// # Errors
+    ///
+    /// As for these.
+    pub(crate) fn series_of(
+        &mut self,
+        name: SeriesName,
+        corrections: &Corrections,
+        entries: &[&Entry],
+    ) -> Result<(), SegmentError> {
+        self.series(name, corrections)?;
+        if entries.len() <= FEW {
+            return entries.iter().try_for_each(|entry| self.push((*entry).clone()));
+        }
+        if !entries.is_sorted_by(|one, other| entry_order(one) < entry_order(other)) {
+            return Err(SegmentError::Order("an instance"));
+        }
+        let (mut begin, mut bytes) = (0, 0_usize);
+        for (at, entry) in entries.iter().enumerate() {
+            let more = Chunk::bytes_of(entry);
+            let is_full = at - begin >= CHUNK || bytes.saturating_add(more) > CHUNK_BYTES;
+            if is_full && at > begin {
+                self.put_chunks(entries.get(begin..at).unwrap_or_default())?;
+                (begin, bytes) = (at, 0);
+            }
+            bytes = bytes.saturating_add(more);
+        }
+        self.put_chunks(entries.get(begin..).unwrap_or_default())?;
+        if let Some(open) = &mut self.open {
+            open.last = entries.last().map(|entry| entry_order(entry));
+        }
+        Ok(())
+    }
+
     /// Adds a chunk of another segment, as it stands there, to the series that was begun last.
     ///
     /// # Errors
@@ -345,7 +382,12 @@ impl SegmentWriter {
         }
         let entries = std::mem::take(&mut open.entries);
         open.bytes = 0;
-        for part in cut_at_gaps(&entries) {
+        self.put_chunks(&entries)
+    }
+
+    /// Writes instances of the series that is open.
+    fn put_chunks<E: Borrow<Entry>>(&mut self, entries: &[E]) -> Result<(), SegmentError> {
+        for part in cut_at_gaps(entries) {
             let stats = ChunkStats::of(part);
             self.summary.stats.merge(&stats);
             let blob = self.place(&Chunk::encode(part))?;
