@@ -3,6 +3,7 @@
 use std::borrow::Cow;
 use std::fmt;
 
+use ecow::EcoString;
 use serde::{Deserialize, Serialize};
 
 mod compact;
@@ -10,8 +11,11 @@ mod parse;
 
 /// Valid JSON text without insignificant white space. The unit in which values are kept,
 /// compared and written out.
+///
+/// It takes two words. A text of up to 15 bytes, which most values are, stands in them; a longer one is
+/// shared, so that a copy of an entity copies no texts.
 #[derive(Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
-pub struct Json(Box<str>);
+pub struct Json(EcoString);
 
 /// What a JSON text is, seen from its first character.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -41,8 +45,8 @@ impl Json {
     }
 
     /// A text of which the caller knows that it is compact JSON: it was that of a `Json`.
-    pub fn from_compact(text: String) -> Self {
-        Self(text.into())
+    pub fn from_compact(text: impl AsRef<str>) -> Self {
+        Self(EcoString::from(text.as_ref()))
     }
 
     /// The text.
@@ -69,7 +73,7 @@ impl Json {
 
     /// The boolean, if it is one.
     pub fn as_bool(&self) -> Option<bool> {
-        match &*self.0 {
+        match self.0.as_str() {
             "true" => Some(true),
             "false" => Some(false),
             _ => None,
@@ -94,14 +98,14 @@ impl Json {
 
 impl From<&serde_json::Value> for Json {
     fn from(value: &serde_json::Value) -> Self {
-        Self(value.to_string().into())
+        Self::from_compact(value.to_string())
     }
 }
 
 impl From<&str> for Json {
     /// The JSON string that holds this text.
     fn from(text: &str) -> Self {
-        Self(serde_json::Value::from(text).to_string().into())
+        Self::from_compact(serde_json::Value::from(text).to_string())
     }
 }
 
@@ -205,9 +209,9 @@ impl<'a> Node<'a> {
     /// The value as compact text: as it was written, but for the insignificant white space.
     pub fn to_json(&self) -> Json {
         match &self.document {
-            Document::Array(_) | Document::Object(_) => Json(compact::text(self.raw).into()),
+            Document::Array(_) | Document::Object(_) => Json::from_compact(compact::text(self.raw)),
             Document::Null | Document::Boolean(_) | Document::Number(_) | Document::String(_) => {
-                Json(self.raw.into())
+                Json::from_compact(self.raw)
             }
         }
     }

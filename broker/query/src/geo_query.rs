@@ -148,6 +148,15 @@ impl GeoQuery {
     pub fn bounding_rect(&self) -> Option<Rect<f64>> {
         bounds::of(self)
     }
+
+    /// Whether a point in this box matches, wherever in it the point is; none if that depends on
+    /// the place, or is not known. The box may be smaller by a tenth of a millimetre than what the
+    /// point is in.
+    ///
+    /// What is `near` a place is decided by a small box; other relations by none.
+    pub fn decides(&self, rect: Rect<f64>) -> Option<bool> {
+        bounds::decides(self, rect)
+    }
 }
 
 #[cfg(test)]

@@ -11,6 +11,7 @@ use musubi_store::{
     Change, EvolutionWrite, Expect, Found, Group, Outcome, RecordChange, RecordKey, RecordWrite,
     Subject, Write,
 };
+use smallvec::SmallVec;
 
 use crate::codec::{self, Ceilings, RowError};
 use crate::engine::{Engine, EngineError, Place, Rows};
@@ -32,13 +33,13 @@ pub(crate) struct Counters {
     pub(crate) ceilings: Ceilings,
 }
 
-/// What one group does, once it is durable.
+/// What one group does, once it is durable. Most groups are one write.
 #[derive(Debug, Default)]
 pub(crate) struct Effects {
-    pub(crate) entities: Vec<(Tenant, EntityId, Option<Found>)>,
+    pub(crate) entities: SmallVec<[(Tenant, EntityId, Option<Found>); 1]>,
     pub(crate) records: Vec<(RecordKey, Option<Stored>)>,
     /// Changes with their sizes in bytes.
-    pub(crate) changes: Vec<(Arc<Change>, usize)>,
+    pub(crate) changes: SmallVec<[(Arc<Change>, usize); 1]>,
 }
 
 /// Why a group could be neither added nor refused.

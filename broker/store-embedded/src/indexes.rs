@@ -9,8 +9,8 @@ use musubi_store::Found;
 use roaring::RoaringBitmap;
 
 use crate::expiries::Expiries;
+use crate::places::{Gathered, Places};
 use crate::relationships::{Targets, has_targets};
-use crate::rtree::Extents;
 use crate::table::MANY;
 use crate::values::Values;
 
@@ -35,8 +35,8 @@ pub(crate) struct AttributeIndex {
     kinds: Vec<(AttributeType, RoaringBitmap)>,
     /// Slots by the targets of their relationships.
     pub(crate) targets: Targets,
-    /// Slots by the extents of their geometries.
-    pub(crate) extents: Extents,
+    /// Slots by where their geometries are.
+    pub(crate) places: Places,
 }
 
 /// Whether geometries are put in, or are by another thread.
@@ -49,9 +49,9 @@ enum Geometries {
 impl Indexes {
     /// The indexes of a new table's entities, which are in slots from 0 on.
     pub(crate) fn load(entities: &[Found]) -> Self {
-        let (mut indexes, mut extents) = (Self::default(), HashMap::default());
+        let (mut indexes, mut places) = (Self::default(), HashMap::default());
         std::thread::scope(|scope| {
-            let mut geometries = || extents = extents_of(entities);
+            let mut geometries = || places = places_of(entities);
             if entities.len() < MANY {
                 geometries();
             } else {
@@ -61,9 +61,9 @@ impl Indexes {
                 indexes.enter(slot, &found.entity, Geometries::LeaveOut);
             }
         });
-        for (name, extents) in extents {
+        for (name, places) in places {
             if let Some(index) = indexes.attributes.get_mut(&name) {
-                index.extents = extents;
+                index.places = places;
             }
         }
         indexes
@@ -190,7 +190,7 @@ impl AttributeIndex {
             if has_targets(value.kind) {
                 self.targets.insert(slot, value);
             } else if value.kind == AttributeType::GeoProperty && geometries == Geometries::Enter {
-                self.extents.insert(slot, &value.json);
+                self.places.insert(slot, &value.json);
             }
         }
     }
@@ -214,7 +214,7 @@ impl AttributeIndex {
             if has_targets(value.kind) {
                 self.targets.remove(slot, value);
             } else if value.kind == AttributeType::GeoProperty {
-                self.extents.remove(slot, &value.json);
+                self.places.remove(slot, &value.json);
             }
         }
     }
@@ -235,18 +235,21 @@ impl AttributeIndex {
 }
 
 /// Where the geometries of each attribute are, of entities that are in slots from 0 on.
-fn extents_of(entities: &[Found]) -> HashMap<AttrName, Extents, RandomState> {
-    let mut all: HashMap<AttrName, Extents, RandomState> = HashMap::default();
+fn places_of(entities: &[Found]) -> HashMap<AttrName, Places, RandomState> {
+    let mut all: HashMap<AttrName, Gathered, RandomState> = HashMap::default();
     for (slot, found) in (0..).zip(entities) {
         for attribute in &found.entity.attributes {
             let values = attribute.instances.iter().map(|instance| &instance.value);
             for value in values.filter(|value| value.kind == AttributeType::GeoProperty) {
-                all.entry(attribute.name.clone()).or_default().load(slot, &value.json);
+                // Not by `entry`, which would take a clone of the name each time.
+                match all.get_mut(&attribute.name) {
+                    Some(gathered) => gathered.push(slot, &value.json),
+                    None => all.entry(attribute.name.clone()).or_default().push(slot, &value.json),
+                }
             }
         }
     }
-    all.values_mut().for_each(Extents::settle);
-    all
+    all.into_iter().map(|(name, gathered)| (name, gathered.into())).collect()
 }
 
 /// Whether the indexes say the same of both.

@@ -36,9 +36,9 @@ impl Interner {
         let mut names = self.names.lock();
         if let Some(entity) = Arc::get_mut(entity) {
             names.share(entity);
-            entity.types.shrink_to_fit();
-            entity.scopes.shrink_to_fit();
-            entity.attributes.shrink_to_fit();
+            fit(&mut entity.types);
+            fit(&mut entity.scopes);
+            fit(&mut entity.attributes);
         } else if !names.has_all(entity) {
             names.share(Arc::make_mut(entity));
         }
@@ -80,6 +80,7 @@ impl Names {
                     share_one(&mut self.types, name);
                 }
                 self.share_attributes(&mut qualifiers.attributes);
+                fit(&mut qualifiers.attributes);
             }
         }
     }
@@ -156,6 +157,16 @@ fn known<T: Clone + Eq + Hash + Borrow<str>>(
         known.insert(name.clone());
     }
     Ok(name)
+}
+
+/// Gives back room that is not needed. Not by `shrink_to_fit`: an allocator may leave what shrinks
+/// where it is, with the room still taken behind it.
+fn fit<T>(items: &mut Vec<T>) {
+    if items.capacity() > items.len() {
+        let mut fitting = Vec::with_capacity(items.len());
+        fitting.append(items);
+        *items = fitting;
+    }
 }
 
 fn share_one<T: Clone + Eq + Hash>(known: &mut HashSet<T, RandomState>, name: &mut T) {

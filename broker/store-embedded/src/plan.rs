@@ -9,6 +9,7 @@ use musubi_query::{
 use roaring::RoaringBitmap;
 
 use crate::indexes::AttributeIndex;
+use crate::places::Candidates;
 use crate::table::Table;
 use crate::values::{Coverage, Room};
 
@@ -19,6 +20,13 @@ const SCOPE_COMPARISONS: usize = 4_096;
 /// The most moments at which entities expired that are gathered while planning, which takes less
 /// than a millisecond. Beyond, the entities are looked at.
 const EXPIRIES: usize = 8_192;
+
+/// Points are gathered while planning if they are at most one of so many, which is worth the time
+/// under the lock, or if they are few.
+const POINTS: u64 = 4;
+
+/// Points that are few.
+const FEW_POINTS: usize = 8_192;
 
 /// What the indexes say of a filter.
 ///
@@ -220,10 +228,16 @@ fn of_scope_query<'t>(table: &'t Table, query: &ScopeQuery) -> Estimate<'t> {
 }
 
 fn of_geo_query<'t>(table: &'t Table, query: &GeoQuery) -> Estimate<'t> {
-    let Some(rect) = query.bounding_rect() else { return Estimate::unknown() };
-    match table.indexes.attribute(&query.property) {
-        Some(index) => Estimate::some_of(Cow::Owned(index.extents.within_reach(rect))),
-        None => Estimate::of(None),
+    let Some(index) = table.indexes.attribute(&query.property) else { return Estimate::of(None) };
+    let most = usize::try_from(index.present.len() / POINTS).unwrap_or(usize::MAX);
+    let rect = query.bounding_rect();
+    let candidates =
+        rect.and_then(|rect| index.places.candidates(query, rect, most.max(FEW_POINTS)));
+    match candidates {
+        Some(Candidates { slots, is_exact }) => {
+            Estimate { slots: Some(Cow::Owned(slots)), is_exact }
+        }
+        None => Estimate::some_of(Cow::Borrowed(&index.present)),
     }
 }
 

@@ -218,7 +218,12 @@ fn page(
     matching.advance_to(first);
     let mut items = Vec::with_capacity(query.limit.min(count(slots)));
     let found = matching.by_ref().take(query.limit).filter_map(|slot| table.at(slot));
-    items.extend(found.filter_map(|found| as_of(found, expired_by)));
+    let found: Vec<&Found> = found.collect();
+    // They are about to be shared, and then rendered, which waits for each piece of memory.
+    for together in found.chunks(TOGETHER) {
+        fetch(together.iter().map(|found| &*found.entity), None);
+        items.extend(together.iter().filter_map(|found| as_of(found, expired_by)));
+    }
     Page { items, total, more: matching.next().is_some() }
 }
 

@@ -14,7 +14,6 @@ use roaring::RoaringBitmap;
 mod form;
 mod intervals;
 mod marks;
-mod sorted;
 
 pub(crate) use form::form;
 use intervals::{Interval, Intervals, common, intervals, line_of};
@@ -67,7 +66,7 @@ struct PathValues {
 enum State {
     /// Somebody reads the entities. What is written meanwhile waits here, in its order.
     Forming(Vec<Edit>),
-    Formed(Marks),
+    Formed(Box<Marks>),
 }
 
 /// What a write does to an index.
@@ -211,7 +210,7 @@ impl Values {
 
     /// Puts in what was made of an index that was begun. Gives the one that had to go for it.
     fn end(&mut self, number: u64, marks: Marks) -> Option<PathValues> {
-        self.forming(number)?.state = State::Formed(marks);
+        self.forming(number)?.state = State::Formed(Box::new(marks));
         if self.indexes.len() <= MAX_PATHS {
             return None;
         }

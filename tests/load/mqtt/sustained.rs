@@ -1,5 +1,5 @@
-//! What the broker sustains: how many messages it takes in a CPU second then, and how long they take
-//! at half of it.
+//! How many messages the broker takes in a CPU second when as many come as it takes, how many it
+//! sustains, and how long they take at half of that.
 
 use std::time::Duration;
 
@@ -110,36 +110,39 @@ pub(super) async fn measure(plan: &Plan) -> Result<Vec<Line>, Failure> {
     if sustained == 0.0 {
         return Err(format!("not even four tenths of {}/s are sustained", number(most)).into());
     }
-    let [mut whole, mut half] = [Runs::default(), Runs::default()];
+    let [mut full, mut whole, mut half] = [Runs::default(), Runs::default(), Runs::default()];
     for _ in 0..plan.rounds {
-        for (runs, rate, what) in
-            [(&mut whole, sustained, "sustained"), (&mut half, sustained / 2.0, "half of it")]
-        {
+        for (runs, pace, what) in [
+            (&mut full, Pace::Flood, "as fast as the windows allow"),
+            (&mut whole, Pace::Even(sustained), "sustained"),
+            (&mut half, Pace::Even(sustained / 2.0), "half of it"),
+        ] {
             idle(musubi.id()).await?;
-            let outcome = publish(&musubi, fleets, Pace::Even(rate), plan.round).await?;
+            let outcome = publish(&musubi, fleets, pace, plan.round).await?;
             runs.add(what, &outcome);
             fleets = outcome.fleets;
         }
     }
     let behind = behind(&musubi, &fleets).await?;
-    Ok(lines(&whole, &half, behind))
+    Ok(lines([&full, &whole, &half], behind))
 }
 
-fn lines(whole: &Runs, half: &Runs, behind: usize) -> Vec<Line> {
-    let lost = whole.lost + half.lost;
+fn lines([full, whole, half]: [&Runs; 3], behind: usize) -> Vec<Line> {
+    let lost = full.lost + whole.lost + half.lost;
     let devices = format!("{CONNECTIONS} connections of {} devices", number(DEVICES.into()));
     vec![
         Line::new(
-            format!("MQTT, {devices}, as much as is sustained, `interval`"),
+            format!("MQTT, {devices}, as fast as they are answered, `interval`"),
             format!("≥ {} messages per CPU second of the broker", number(REACH)),
             format!(
-                "{}, at half of it {}; {}/s; {lost} lost, {behind} devices behind",
-                whole.per_second, half.per_second, whole.rate
+                "{} at {}/s; {} at {}/s, evenly spread; {} at half of that; {lost} lost, {behind} \
+                 devices behind",
+                full.per_second, full.rate, whole.per_second, whole.rate, half.per_second
             ),
-            Mark::of(whole.per_second.median() >= REACH && lost == 0 && behind == 0),
+            Mark::of(full.per_second.median() >= REACH && lost == 0 && behind == 0),
         ),
         Line::new(
-            "MQTT, the same at half of what is sustained",
+            "MQTT, the same, evenly spread, at half of what is sustained",
             format!("p99 ≤ {TAIL} ms"),
             format!("p50 {} ms, p99 {} ms at {}/s", half.median, half.tail, half.rate),
             Mark::of(half.tail.median() <= TAIL),

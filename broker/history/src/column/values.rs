@@ -78,7 +78,7 @@ impl Values {
                 let json = |at| {
                     let text = text_at(&texts, at).ok_or(DAMAGED)?;
                     let text = std::str::from_utf8(text).map_err(|_| DAMAGED)?;
-                    Ok(Json::from_compact(text.to_owned()))
+                    Ok(Json::from_compact(text))
                 };
                 (0..count).map(json).collect()
             }

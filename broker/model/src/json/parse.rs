@@ -15,7 +15,15 @@ const SHORT_DIGITS: usize = 9;
 /// Parses `text` as one JSON value.
 pub(super) fn document(text: &str, limits: Limits) -> Result<Node<'_>, JsonError> {
     let depth = limits.depth.min(Limits::MAX_DEPTH);
-    let mut parser = Parser { text, bytes: text.as_bytes(), at: 0, depth, remaining: depth };
+    let mut parser = Parser {
+        text,
+        bytes: text.as_bytes(),
+        at: 0,
+        depth,
+        remaining: depth,
+        elements: Vec::new(),
+        members: Vec::new(),
+    };
     parser.skip_space();
     let parsed = parser.value().and_then(|node| {
         parser.skip_space();
@@ -56,7 +64,14 @@ struct Parser<'a> {
     at: usize,
     depth: usize,
     remaining: usize,
+    /// The elements of the arrays that are being read, those of the innermost last. What is read whole
+    /// is taken out, into exactly as much room as it needs.
+    elements: Vec<Node<'a>>,
+    /// The same for the members of objects.
+    members: Vec<Member<'a>>,
 }
+
+type Member<'a> = (Cow<'a, str>, Node<'a>);
 
 impl<'a> Parser<'a> {
     fn peek(&self) -> Option<u8> {
@@ -125,21 +140,22 @@ impl<'a> Parser<'a> {
     }
 
     fn array(&mut self) -> Result<Document<'a>, Failure> {
-        let mut elements = Vec::new();
         self.skip_space();
         if self.peek() == Some(b']') {
             self.at += 1;
-            return Ok(Document::Array(elements));
+            return Ok(Document::Array(Vec::new()));
         }
+        let first = self.elements.len();
         loop {
             self.skip_space();
-            elements.push(self.value()?);
+            let element = self.value()?;
+            self.elements.push(element);
             self.skip_space();
             match self.peek() {
                 Some(b',') => self.at += 1,
                 Some(b']') => {
                     self.at += 1;
-                    return Ok(Document::Array(elements));
+                    return Ok(Document::Array(self.elements.drain(first..).collect()));
                 }
                 _ => return Err(self.error("',' or ']' was expected")),
             }
@@ -147,12 +163,13 @@ impl<'a> Parser<'a> {
     }
 
     fn object(&mut self) -> Result<Document<'a>, Failure> {
-        let mut members = Members::default();
         self.skip_space();
         if self.peek() == Some(b'}') {
             self.at += 1;
-            return Ok(Document::Object(members.list));
+            return Ok(Document::Object(Vec::new()));
         }
+        let first = self.members.len();
+        let mut keys = Keys::default();
         loop {
             self.skip_space();
             let start = self.at;
@@ -161,7 +178,7 @@ impl<'a> Parser<'a> {
             }
             self.at += 1;
             let key = self.string()?;
-            if members.has(&key) {
+            if keys.have(&key, self.members.get(first..).unwrap_or_default()) {
                 let reason = format!("the key {key:?} stands twice in the same object");
                 return Err(Failure { reason: Cow::Owned(reason), at: start });
             }
@@ -172,13 +189,13 @@ impl<'a> Parser<'a> {
             self.at += 1;
             self.skip_space();
             let node = self.value()?;
-            members.add(key, node);
+            self.members.push((key, node));
             self.skip_space();
             match self.peek() {
                 Some(b',') => self.at += 1,
                 Some(b'}') => {
                     self.at += 1;
-                    return Ok(Document::Object(members.list));
+                    return Ok(Document::Object(self.members.drain(first..).collect()));
                 }
                 _ => return Err(self.error("',' or '}' was expected")),
             }
@@ -337,28 +354,19 @@ impl<'a> Parser<'a> {
     }
 }
 
-/// The members of an object while it is read.
+/// The keys of an object while it is read, if there are many.
 #[derive(Default)]
-struct Members<'a> {
-    list: Vec<(Cow<'a, str>, Node<'a>)>,
-    keys: HashSet<Cow<'a, str>>,
-}
+struct Keys<'a>(Option<HashSet<Cow<'a, str>>>);
 
-impl<'a> Members<'a> {
-    fn has(&self, key: &str) -> bool {
-        if self.list.len() < MANY_KEYS {
-            self.list.iter().any(|(other, _)| other == key)
-        } else {
-            self.keys.contains(key)
+impl<'a> Keys<'a> {
+    /// Whether one of the members so far has this key. Asked for each key, in their order.
+    fn have(&mut self, key: &str, members: &[Member<'a>]) -> bool {
+        if members.len() < MANY_KEYS {
+            return members.iter().any(|(other, _)| other == key);
         }
-    }
-
-    fn add(&mut self, key: Cow<'a, str>, node: Node<'a>) {
-        self.list.push((key, node));
-        if self.list.len() == MANY_KEYS {
-            self.keys.extend(self.list.iter().map(|(key, _)| key.clone()));
-        } else if let (true, Some((key, _))) = (self.list.len() > MANY_KEYS, self.list.last()) {
-            self.keys.insert(key.clone());
-        }
+        let all = || members.iter().map(|(key, _)| key.clone()).collect();
+        let keys = self.0.get_or_insert_with(all);
+        keys.extend(members.last().map(|(key, _)| key.clone()));
+        keys.contains(key)
     }
 }

@@ -189,6 +189,25 @@ fn nearly_json() -> impl Strategy<Value = String> {
     prop::collection::vec(piece, 0..12).prop_map(|pieces| pieces.concat())
 }
 
+#[test]
+fn each_of_many_keys_may_stand_once_in_each_object() {
+    for (many, twice) in [(3, 0), (16, 0), (16, 15), (17, 16), (40, 3), (40, 39)] {
+        // Inner objects with the same keys come in between.
+        let member = |key: usize| format!("\"k{key}\":{{\"k0\":[{key}],\"k{key}x\":{key}}}");
+        let mut members: Vec<String> = (0..many).map(member).collect();
+        let text = format!("{{{}}}", members.join(","));
+        let node = parse(&text).unwrap();
+        let read = node.as_object().unwrap();
+        let keys: Vec<String> = read.iter().map(|(key, _)| key.to_string()).collect();
+        assert_eq!(keys, (0..many).map(|key| format!("k{key}")).collect::<Vec<_>>());
+        let inner: Vec<&str> = read.iter().map(|(_, member)| member.raw).collect();
+        assert_eq!(inner[many - 1], format!("{{\"k0\":[{0}],\"k{0}x\":{0}}}", many - 1));
+        members.push(member(twice));
+        let refused = parse(&format!("{{{}}}", members.join(","))).unwrap_err();
+        assert_eq!(refused.reason, format!("the key \"k{twice}\" stands twice in the same object"));
+    }
+}
+
 proptest! {
     #[test]
     fn what_is_written_is_read_with_the_same_meaning(value in any_value(), pretty: bool) {

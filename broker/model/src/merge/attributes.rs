@@ -46,6 +46,9 @@ impl Writer {
         if fragments.len() > Entity::MAX_ATTRIBUTES {
             return Err(too_many_attributes());
         }
+        if attributes.is_empty() {
+            attributes.reserve_exact(fragments.len());
+        }
         let mut result = UpdateResult::default();
         for AttributeFragment { name, instances } in fragments {
             let there = attributes.iter().position(|attribute| attribute.name == name);

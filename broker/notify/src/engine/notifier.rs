@@ -144,6 +144,12 @@ pub(crate) struct State<'s> {
     pub(crate) is_stopping: bool,
 }
 
+/// How long changes gather before they are read while there is no subscription: nobody waits for them,
+/// and to be woken by every commit would cost the writers.
+const GATHERING: Duration = Duration::from_millis(20);
+/// With more changes than this nothing is waited for.
+const MOST_GATHERED: u64 = 100;
+
 /// How many ends of deliveries are looked at before anything else gets its turn.
 pub(crate) const ENDS_AT_ONCE: usize = 256;
 
@@ -237,9 +243,12 @@ impl<'s> State<'s> {
                         self.end_save(saving.done);
                     }
                 }
-                () = std::future::ready(()), if may_read => self.consume().await?,
+                () = std::future::ready(()), if may_read => {
+                    self.consume().await?;
+                    self.gather(*newest.borrow());
+                }
                 () = std::future::ready(()), if has_chores => {}
-                result = newest.changed(), if !is_behind && !is_closed => {
+                result = newest.changed(), if !is_behind && !is_closed && self.read_after.is_none() => {
                     is_closed = result.is_err();
                 }
                 () = sleep_until(wake_at) => self.wake(),
@@ -286,9 +295,17 @@ impl<'s> State<'s> {
         self.wakes.insert((at, self.wake_count), wake);
     }
 
-    /// Does not read the log for a while, because the store did not give it.
+    /// Does not read the log for a while.
     pub(crate) fn read_later(&mut self, pause: Duration) {
         self.read_after = Some(Instant::now() + pause);
+    }
+
+    /// Lets changes gather if nobody waits for them.
+    fn gather(&mut self, newest: Sequence) {
+        let left = newest.0.saturating_sub(self.cursor.0);
+        if self.accounts.is_empty() && self.read_after.is_none() && left < MOST_GATHERED {
+            self.read_later(GATHERING);
+        }
     }
 
     fn next_wake(&self) -> Instant {

@@ -1,9 +1,9 @@
 //! Boxes outside of which nothing matches.
 
 use geo::{BoundingRect, Intersects};
-use geo_types::{Coord, Geometry, Rect};
+use geo_types::{Coord, Geometry, Point, Rect};
 
-use super::{GeoQuery, GeoRelation};
+use super::{GeoQuery, GeoRelation, distance};
 
 /// A radius of curvature, in metres, that is below every one of the ellipsoid WGS 84: with it, an
 /// angle between two places comes out too large rather than too small.
@@ -11,6 +11,12 @@ const SMALLEST_RADIUS: f64 = 6_335_000.0;
 
 /// What is added for rounding and for the difference between the ellipsoid and a sphere.
 const MARGIN: f64 = 1.01;
+
+/// Metres that no degree is longer than, in any direction.
+const LONGEST_DEGREE: f64 = 111_700.0;
+
+/// Metres that are added to a distance for rounding.
+const ROUNDING: f64 = 0.001;
 
 /// The box of a query.
 pub(super) fn of(query: &GeoQuery) -> Option<Rect<f64>> {
@@ -36,6 +42,20 @@ pub(super) fn may_be_near(query: &GeoQuery, geometry: &Geometry<f64>) -> bool {
         (Some(near), Some(there)) => near.intersects(&there),
         _ => true,
     }
+}
+
+/// Whether a point somewhere in a box matches.
+pub(super) fn decides(query: &GeoQuery, rect: Rect<f64>) -> Option<bool> {
+    let GeoRelation::NearAtMost(metres) = query.relation else { return None };
+    if !matches!(query.geometry, Geometry::Point(_)) {
+        return None;
+    }
+    let centre = Point(rect.center()).into();
+    let off = f64::midpoint(rect.width(), rect.height()) * LONGEST_DEGREE + ROUNDING;
+    if distance::is_at_most(metres - off, &query.geometry, &centre) {
+        return Some(true);
+    }
+    (!distance::is_at_most(metres + off, &query.geometry, &centre)).then_some(false)
 }
 
 /// The box of everything that is at most so far from a place in `reference`.

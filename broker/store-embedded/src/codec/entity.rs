@@ -53,7 +53,7 @@ impl<'r> Reader<'r, '_> {
     fn instance(&mut self) -> Result<Instance> {
         let kind = usize::try_from(self.number()?).map_err(|_| RowError::Malformed)?;
         let kind = *AttributeType::ALL.get(kind).ok_or(RowError::Malformed)?;
-        let json = Json::from_compact(self.text()?.to_owned());
+        let json = Json::from_compact(self.text()?);
         Ok(Instance {
             value: Value { kind, json },
             observed_at: self.option(Self::time)?,

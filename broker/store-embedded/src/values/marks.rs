@@ -6,8 +6,8 @@ use roaring::RoaringBitmap;
 use smallvec::SmallVec;
 use xxhash_rust::xxh3::xxh3_64;
 
-use super::sorted::Sorted;
 use super::{Edit, Interval};
+use crate::sorted::{Placed, Sorted};
 
 /// The most marks of one entity that are put in order. With more of them, long arrays, the entity
 /// may satisfy any comparison.
@@ -59,11 +59,53 @@ pub(super) struct Keys {
 /// Slots by the marks of their values.
 #[derive(Debug, Default, PartialEq)]
 pub(super) struct Marks {
-    entries: Sorted<(Line, u64, u32)>,
+    entries: Lines<Sorted<Placed>>,
     /// Slots with more than one place on a line.
     several: RoaringBitmap,
     /// Slots with so many marks that none of them is among the entries.
     many: RoaringBitmap,
+}
+
+/// One for each line.
+#[derive(Debug, Default, PartialEq)]
+struct Lines<T> {
+    number: T,
+    date_time: T,
+    date: T,
+    time_of_day: T,
+    exact: T,
+}
+
+impl<T> Lines<T> {
+    fn of(&self, line: Line) -> &T {
+        match line {
+            Line::Number => &self.number,
+            Line::DateTime => &self.date_time,
+            Line::Date => &self.date,
+            Line::TimeOfDay => &self.time_of_day,
+            Line::Exact => &self.exact,
+        }
+    }
+
+    fn of_mut(&mut self, line: Line) -> &mut T {
+        match line {
+            Line::Number => &mut self.number,
+            Line::DateTime => &mut self.date_time,
+            Line::Date => &mut self.date,
+            Line::TimeOfDay => &mut self.time_of_day,
+            Line::Exact => &mut self.exact,
+        }
+    }
+
+    fn map<U>(self, mut each: impl FnMut(T) -> U) -> Lines<U> {
+        Lines {
+            number: each(self.number),
+            date_time: each(self.date_time),
+            date: each(self.date),
+            time_of_day: each(self.time_of_day),
+            exact: each(self.exact),
+        }
+    }
 }
 
 /// The place of a mark.
@@ -118,10 +160,16 @@ impl Marks {
     /// An index of these entries.
     pub(super) fn of(entries: impl Iterator<Item = Entry>, room: usize) -> Self {
         let mut marks = Self::default();
-        let mut places = Vec::with_capacity(room);
+        let mut places: Lines<Vec<Placed>> = Lines::default();
         for entry in entries {
             match entry {
-                Entry::At((line, place), slot) => places.push((line, place, slot)),
+                Entry::At((line, place), slot) => {
+                    let places = places.of_mut(line);
+                    if places.is_empty() {
+                        places.reserve(room);
+                    }
+                    places.push(Placed::new(place, slot));
+                }
                 Entry::Several(slot) => {
                     marks.several.insert(slot);
                 }
@@ -130,18 +178,20 @@ impl Marks {
                 }
             }
         }
-        places.sort_unstable();
-        marks.entries = Sorted::of(&places);
+        marks.entries = places.map(|mut places| {
+            places.sort_unstable();
+            Sorted::of(&places)
+        });
         marks
     }
 
     pub(super) fn edit(&mut self, edit: Edit) {
         match edit {
             Edit::Insert(Entry::At((line, place), slot)) => {
-                self.entries.insert((line, place, slot));
+                self.entries.of_mut(line).insert(Placed::new(place, slot));
             }
             Edit::Remove(Entry::At((line, place), slot)) => {
-                self.entries.remove(&(line, place, slot));
+                self.entries.of_mut(line).remove(&Placed::new(place, slot));
             }
             Edit::Insert(Entry::Several(slot)) => {
                 self.several.insert(slot);
@@ -172,10 +222,10 @@ impl Marks {
             slots |= &self.several;
         }
         for (line, from, to) in intervals {
-            let (from, to) = ((*line, *from, 0), (*line, *to, u32::MAX));
-            for (_, _, slot) in self.entries.between(&from, &to, *room)? {
+            let (from, to) = (Placed::new(*from, 0), Placed::new(*to, u32::MAX));
+            for entry in self.entries.of(*line).between(&from, &to, *room)? {
                 *room = room.checked_sub(1)?;
-                slots.insert(slot);
+                slots.insert(entry.slot());
             }
         }
         Some(slots)

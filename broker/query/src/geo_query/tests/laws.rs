@@ -201,6 +201,26 @@ proptest! {
     }
 
     #[test]
+    fn what_a_box_decides_holds_for_every_point_in_it(
+        query in any_query(any_position().boxed()),
+        place in any_position(),
+        size in prop_oneof![0.0..1e-7_f64, 0.0..0.01, 0.0..10.0],
+        at in (0.0..=1.0_f64, 0.0..=1.0_f64),
+    ) {
+        let rect = Rect::new(place, Coord {
+            x: (place.x + size).min(180.0),
+            y: (place.y + size).min(90.0),
+        });
+        let point = Point::new(
+            rect.min().x + rect.width() * at.0,
+            rect.min().y + rect.height() * at.1,
+        );
+        if let Some(decided) = query.decides(rect) {
+            prop_assert_eq!(query.matches_geometry(&point.into()), decided);
+        }
+    }
+
+    #[test]
     fn the_box_never_excludes_what_matches(
         query in any_query(any_position().boxed()), target in any_geometry(any_position().boxed())
     ) {
