@@ -201,7 +201,7 @@ impl<'a> FewReader<'a> {
             None
         };
         let instance = Instance {
-            value: Value { kind: kind(flags)?, json: Json::from_compact(value.to_owned()) },
+            value: Value { kind: kind(flags)?, json: Json::from_compact(value) },
             observed_at: observed.map(Timestamp::from_bits),
             created_at: Timestamp::from_bits(created),
             modified_at: Timestamp::from_bits(modified),
