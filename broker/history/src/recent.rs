@@ -4,26 +4,27 @@
 //! nothing more, a new one begins, and it is written as a segment. Readers hold the tables that there
 //! were at the moment of their question, so that it does not matter to them when that happens.
 
+mod entity;
 mod entries;
+mod row;
 
 use std::collections::BTreeMap;
-use std::ops::{Bound, ControlFlow};
+use std::collections::btree_map::Entry as Place;
+use std::ops::{AddAssign, Bound};
 use std::sync::Arc;
 
-use musubi_model::{
-    AttrName, Attribute, DatasetId, Datasets, Effect, EntityId, EvolutionStep, Existence,
-    InstanceNumber, Recorded, Sequence, Tenant,
-};
-use parking_lot::RwLock;
+use musubi_model::{EntityId, EvolutionStep, Recordings, Sequence, Tenant};
+use musubi_store::Change;
+use parking_lot::{RwLock, RwLockReadGuard};
 
-use self::entries::Entries;
-use crate::series::{Corrections, EntityKey, Entry, Head, Superseded};
+pub(crate) use self::entity::RecentEntity;
+use self::row::Rows;
+use crate::chunk::ChunkStats;
+use crate::segment::Names;
+use crate::series::EntityKey;
 
 /// What a row of the table takes beside its texts, about.
 const ROW: usize = 96;
-
-/// A series of a known entity.
-pub(crate) type SeriesName = (AttrName, Option<DatasetId>);
 
 /// What the changes after a certain one say.
 #[derive(Debug)]
@@ -34,34 +35,35 @@ pub(crate) struct Recent {
 
 #[derive(Debug, Default)]
 struct Content {
+    total: Added,
+    entities: BTreeMap<Tenant, Entities>,
+    rows: Rows,
+}
+
+type Entities = BTreeMap<EntityId, Kept>;
+
+/// How an entity is kept.
+#[derive(Debug)]
+pub(crate) enum Kept {
+    /// As the row that a segment will have of it: one change alone was about it.
+    Row(Box<[u8]>),
+    /// In full.
+    Full(Arc<RecentEntity>),
+}
+
+/// What came into a table.
+#[derive(Clone, Copy, Debug, Default)]
+struct Added {
+    /// What it takes, about.
     bytes: usize,
     instances: usize,
-    entities: BTreeMap<Tenant, Entities>,
 }
 
-type Entities = BTreeMap<EntityId, Arc<RecentEntity>>;
-
-/// What is new of an entity, as it was at a moment: what changes while somebody holds it is a copy.
-#[derive(Clone, Debug)]
-pub(crate) struct RecentEntity {
-    head: Head,
-    /// Up to which change all data sets of an attribute were removed.
-    removed: BTreeMap<AttrName, Sequence>,
-    series: BTreeMap<SeriesName, Arc<RecentSeries>>,
-}
-
-#[derive(Clone, Debug, Default)]
-struct RecentSeries {
-    entries: Entries,
-    removed_upto: Sequence,
-    superseded: BTreeMap<InstanceNumber, Sequence>,
-}
-
-/// What is new of one entity, for the one who writes a segment.
-#[derive(Debug)]
-pub(crate) struct RecentRow {
-    pub(crate) key: EntityKey,
-    pub(crate) entity: Arc<RecentEntity>,
+impl AddAssign for Added {
+    fn add_assign(&mut self, other: Self) {
+        self.bytes = self.bytes.saturating_add(other.bytes);
+        self.instances = self.instances.saturating_add(other.instances);
+    }
 }
 
 impl Recent {
@@ -71,31 +73,23 @@ impl Recent {
     }
 
     /// Takes in what a change does. Changes come in their order, each once.
-    pub(crate) fn apply(&self, tenant: &Tenant, sequence: Sequence, step: EvolutionStep) {
-        let mut content = self.content.write();
-        let Content { bytes, instances, entities } = &mut *content;
-        let entities = entities.entry(tenant.clone()).or_default();
-        let entity = entities.entry(step.id.clone()).or_insert_with(|| {
-            *bytes += 4 * ROW + step.id.as_str().len();
-            Arc::new(RecentEntity::nothing())
-        });
-        let entity = Arc::make_mut(entity);
-        entity.note(sequence, &step);
-        for effect in step.effects {
-            let (more, recorded) = entity.apply(self.after, sequence, effect);
-            *bytes += more;
-            *instances += recorded;
+    pub(crate) fn apply(&self, change: &Change) {
+        if let Some(recordings) = change.recordings() {
+            self.content.write().record(&change.tenant, change.sequence, recordings);
+        } else if let Some(step) = change.evolution_step() {
+            self.content.write().step(&change.tenant, (self.after, change.sequence), step);
         }
     }
 
     /// Bytes that it takes, about.
     pub(crate) fn bytes(&self) -> usize {
-        self.content.read().bytes
+        let content = self.content.read();
+        content.total.bytes.saturating_add(content.rows.names.text())
     }
 
     /// How many instances were recorded in it.
     pub(crate) fn instances(&self) -> usize {
-        self.content.read().instances
+        self.content.read().total.instances
     }
 
     /// Whether nothing was said of any entity.
@@ -105,7 +99,11 @@ impl Recent {
 
     /// What is known here of an entity, as it is now.
     pub(crate) fn entity(&self, key: &EntityKey) -> Option<Arc<RecentEntity>> {
-        self.content.read().entities.get(&key.tenant)?.get(&key.id).cloned()
+        let content = self.content.read();
+        match content.entities.get(&key.tenant)?.get(&key.id)? {
+            Kept::Row(row) => Some(Arc::new(full(&content.rows.names.names, row))),
+            Kept::Full(entity) => Some(entity.clone()),
+        }
     }
 
     /// The next entities of a tenant after this one, in order.
@@ -122,198 +120,106 @@ impl Recent {
         rest.take(limit).map(|(id, _)| id.clone()).collect()
     }
 
-    /// The next entities after this one, of any tenant, for the one who writes a segment; none if there
-    /// are no more.
-    pub(crate) fn rows(&self, after: Option<&EntityKey>, limit: usize) -> Vec<RecentRow> {
-        let content = self.content.read();
-        let from = after.map_or(Bound::Unbounded, |key| Bound::Included(&key.tenant));
-        let tenants = content.entities.range::<Tenant, _>((from, Bound::Unbounded));
-        let rows = tenants.flat_map(|(tenant, entities)| {
-            let after = after.filter(|key| key.tenant == *tenant);
-            let from = after.map_or(Bound::Unbounded, |key| Bound::Excluded(&key.id));
-            let rest = entities.range::<EntityId, _>((from, Bound::Unbounded));
-            rest.map(|(id, entity)| RecentRow {
-                key: EntityKey { tenant: tenant.clone(), id: id.clone() },
-                entity: entity.clone(),
-            })
-        });
-        rows.take(limit).collect()
+    /// All of it, for the one who writes a segment. Nothing can be taken in for as long as it is held.
+    pub(crate) fn hold(&self) -> Held<'_> {
+        Held(self.content.read())
     }
 }
 
-impl RecentEntity {
-    fn nothing() -> Self {
-        Self { head: Head::nothing(), removed: BTreeMap::new(), series: BTreeMap::new() }
+/// See [`Recent::hold`].
+#[derive(Debug)]
+pub(crate) struct Held<'a>(RwLockReadGuard<'a, Content>);
+
+impl Held<'_> {
+    /// The names that have numbers in rows.
+    pub(crate) fn names(&self) -> &Names {
+        &self.0.rows.names.names
     }
 
-    /// What is known here of it apart from its series.
-    pub(crate) fn head(&self) -> &Head {
-        &self.head
+    /// What is known of all instances that are in rows, or were.
+    pub(crate) fn stats(&self) -> &ChunkStats {
+        &self.0.rows.stats
     }
 
-    /// The attributes of which all data sets were removed.
-    pub(crate) fn removed(&self) -> &BTreeMap<AttrName, Sequence> {
-        &self.removed
+    /// The entities, in order.
+    pub(crate) fn entities(&self) -> impl Iterator<Item = (&Tenant, &EntityId, &Kept)> {
+        let tenants = self.0.entities.iter();
+        tenants.flat_map(|(tenant, entities)| {
+            entities.iter().map(move |(id, kept)| (tenant, id, kept))
+        })
     }
+}
 
-    /// The series of which anything is said here, in order.
-    pub(crate) fn series(&self) -> impl Iterator<Item = &SeriesName> {
-        self.series.keys()
-    }
-
-    /// What is said here of what earlier places hold of a series.
-    pub(crate) fn corrections(&self, series: &SeriesName) -> Corrections {
-        let all = self.removed.get(&series.0).copied().unwrap_or_default();
-        let Some(series) = self.series.get(series) else {
-            return Corrections { removed_upto: all, superseded: Vec::new() };
-        };
-        let superseded = series.superseded.iter();
-        Corrections {
-            removed_upto: series.removed_upto.max(all),
-            superseded: superseded
-                .map(|(number, version)| Superseded { number: *number, version: *version })
-                .collect(),
-        }
-    }
-
-    /// Shows the entries of a series, those of the last numbers first, for as long as the visitor
-    /// wants to see more.
-    pub(crate) fn visit(
-        &self,
-        series: &SeriesName,
-        visitor: &mut dyn FnMut(&Entry) -> ControlFlow<()>,
-    ) -> ControlFlow<()> {
-        let series = self.series.get(series);
-        let mut entries = series.iter().flat_map(|series| series.entries.iter().rev());
-        entries.try_for_each(visitor)
-    }
-
-    /// All entries of a series.
-    pub(crate) fn entries(&self, series: &SeriesName) -> Vec<Entry> {
-        let series = self.series.get(series);
-        series.iter().flat_map(|series| series.entries.iter()).cloned().collect()
-    }
-
-    /// The entry of this number.
-    pub(crate) fn entry(&self, series: &SeriesName, number: InstanceNumber) -> Option<&Entry> {
-        self.series.get(series)?.entries.get(number)
-    }
-
-    /// What a change says of the entity apart from its series.
-    fn note(&mut self, sequence: Sequence, step: &EvolutionStep) {
-        let head = &mut self.head;
-        head.add_types(step.types.clone());
-        head.modified_at = head.modified_at.max(step.time);
-        let records = step.effects.iter().any(|effect| matches!(effect, Effect::Record(..)));
-        match step.existence {
-            Existence::Created(time) => {
-                head.created_at = head.created_at.min(time);
-                head.existence_of = sequence;
-                head.deleted_at = None;
-            }
-            Existence::Deleted(time) => {
-                head.existence_of = sequence;
-                head.deleted_at = Some(time);
-            }
-            Existence::Unchanged => {}
-        }
-        if records {
-            head.created_at = head.created_at.min(step.time);
-        }
-    }
-
-    /// Does one thing. Returns how many bytes more it takes, and how many instances.
-    fn apply(&mut self, after: Sequence, version: Sequence, effect: Effect) -> (usize, usize) {
-        match effect {
-            Effect::Record(name, recorded) => {
-                let (series, more) = self.series_of(name, recorded.instance.dataset_id().cloned());
-                let more = more + size(&recorded);
-                series.entries.insert(Entry { version, recorded });
-                (more, 1)
-            }
-            Effect::Correct(name, recorded) => {
-                let (series, more) = self.series_of(name, recorded.instance.dataset_id().cloned());
-                let more = more + size(&recorded) + ROW;
-                series.supersede(after, recorded.number, version);
-                series.entries.insert(Entry { version, recorded });
-                (more, 1)
-            }
-            Effect::RemoveInstance(name, dataset, number) => {
-                let (series, more) = self.series_of(name, dataset);
-                series.supersede(after, number, version);
-                series.entries.remove(number);
-                (more + ROW, 0)
-            }
-            Effect::RemoveAttribute(name, Datasets::One(dataset)) => {
-                let (series, more) = self.series_of(name, dataset);
-                series.remove(version);
-                (more, 0)
-            }
-            Effect::RemoveAttribute(name, Datasets::All) => {
-                let of_name =
-                    self.series.iter_mut().filter(|((attribute, _), _)| *attribute == name);
-                for (_, series) in of_name {
-                    Arc::make_mut(series).remove(version);
+impl Content {
+    /// Takes in what a change records, if it does nothing else.
+    fn record(&mut self, tenant: &Tenant, sequence: Sequence, mut recordings: Recordings<'_>) {
+        let Self { total, entities, rows } = self;
+        let id = recordings.id;
+        let kept = match entities_of(entities, tenant).entry(id.clone()) {
+            Place::Occupied(known) => known.into_mut(),
+            Place::Vacant(place) => {
+                if let Some(row) = rows.make(sequence, &mut recordings) {
+                    let bytes = ROW + id.as_str().len() + row.len();
+                    *total += Added { bytes, instances: recordings.records.len() };
+                    place.insert(Kept::Row(row));
+                    return;
                 }
-                let more = ROW + name.as_str().len();
-                self.removed.insert(name, version);
-                (more, 0)
+                place.insert(Kept::new(id, total))
             }
-            Effect::RemoveAll => {
-                self.series.clear();
-                self.removed.clear();
-                self.head = Head { removed_upto: version, ..Head::nothing() };
-                (0, 0)
-            }
-        }
-    }
-
-    fn series_of(
-        &mut self,
-        name: AttrName,
-        dataset: Option<DatasetId>,
-    ) -> (&mut RecentSeries, usize) {
-        let text = name.as_str().len() + dataset.as_ref().map_or(0, |id| id.as_str().len());
-        let series = self.series.entry((name, dataset));
-        let more = match &series {
-            std::collections::btree_map::Entry::Vacant(_) => 2 * ROW + text,
-            std::collections::btree_map::Entry::Occupied(_) => 0,
         };
-        (Arc::make_mut(series.or_default()), more)
+        let added = kept.open(&rows.names.names, total).record(sequence, recordings);
+        *total += added;
+    }
+
+    /// Takes in what a change does, of the changes after one.
+    fn step(
+        &mut self,
+        tenant: &Tenant,
+        (after, sequence): (Sequence, Sequence),
+        step: EvolutionStep,
+    ) {
+        let Self { total, entities, rows } = self;
+        let kept = match entities_of(entities, tenant).entry(step.id.clone()) {
+            Place::Occupied(known) => known.into_mut(),
+            Place::Vacant(place) => place.insert(Kept::new(&step.id, total)),
+        };
+        let added = kept.open(&rows.names.names, total).step(after, sequence, step);
+        *total += added;
     }
 }
 
-impl RecentSeries {
-    /// Older versions of an instance are not there any more. What was recorded in this table is
-    /// simply taken out of it.
-    fn supersede(&mut self, after: Sequence, number: InstanceNumber, version: Sequence) {
-        if number.sequence <= after {
-            self.superseded.insert(number, version);
+impl Kept {
+    /// Nothing yet of an entity.
+    fn new(id: &EntityId, total: &mut Added) -> Self {
+        let entity = RecentEntity::nothing();
+        total.bytes = total.bytes.saturating_add(entity.bytes() + id.as_str().len());
+        Self::Full(Arc::new(entity))
+    }
+
+    /// The entity in full, to be changed.
+    fn open(&mut self, names: &Names, total: &mut Added) -> &mut RecentEntity {
+        loop {
+            match self {
+                Self::Full(entity) => return Arc::make_mut(entity),
+                Self::Row(row) => {
+                    let entity = full(names, row);
+                    let bytes = total.bytes.saturating_sub(ROW + row.len());
+                    total.bytes = bytes.saturating_add(entity.bytes());
+                    *self = Self::Full(Arc::new(entity));
+                }
+            }
         }
     }
-
-    fn remove(&mut self, version: Sequence) {
-        self.entries.clear();
-        self.superseded.clear();
-        self.removed_upto = version;
-    }
 }
 
-/// What an instance takes in memory, about.
-fn size(recorded: &Recorded) -> usize {
-    let value = recorded.instance.value.json.as_str().len();
-    let beside = recorded
-        .instance
-        .qualifiers
-        .as_ref()
-        .map_or(0, |qualifiers| 2 * ROW + attributes_size(&qualifiers.attributes));
-    size_of::<Entry>() + ROW / 2 + value + beside
+fn entities_of<'e>(
+    entities: &'e mut BTreeMap<Tenant, Entities>,
+    tenant: &Tenant,
+) -> &'e mut Entities {
+    entities.entry(tenant.clone()).or_default()
 }
 
-fn attributes_size(attributes: &[Attribute]) -> usize {
-    let instances = attributes.iter().flat_map(|attribute| &attribute.instances);
-    let each = instances.map(|instance| {
-        2 * ROW + instance.value.json.as_str().len() + attributes_size(instance.attributes())
-    });
-    each.sum()
+/// What a row says that was made in this table: it is read as it was written.
+fn full(names: &Names, row: &[u8]) -> RecentEntity {
+    RecentEntity::of_row(names, row).unwrap_or_else(|_| RecentEntity::nothing())
 }

@@ -1,8 +1,10 @@
 //! What is kept, in the form in which all parts of this crate pass it on.
 
 use musubi_model::{
-    AttrName, DatasetId, EntityId, InstanceNumber, Recorded, Sequence, Tenant, Timestamp, TypeName,
+    AttrName, DatasetId, EntityId, Existence, Instance, InstanceNumber, Recorded, Sequence, Tenant,
+    Timestamp, TypeName,
 };
+use musubi_query::TemporalProperty;
 
 /// An entity, in the order in which everything is kept.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -10,6 +12,9 @@ pub(crate) struct EntityKey {
     pub(crate) tenant: Tenant,
     pub(crate) id: EntityId,
 }
+
+/// A series of a known entity.
+pub(crate) type SeriesName = (AttrName, Option<DatasetId>);
 
 /// One series: the instances of one attribute and data set. Its scopes are an entity's attribute of
 /// the name [`SCOPE`](musubi_model::SCOPE).
@@ -45,6 +50,22 @@ pub(crate) struct Entry {
     pub(crate) recorded: Recorded,
 }
 
+/// An [`Entry`] that stands elsewhere.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct EntryRef<'a> {
+    pub(crate) version: Sequence,
+    pub(crate) number: InstanceNumber,
+    pub(crate) instance: &'a Instance,
+    pub(crate) deleted_at: Option<Timestamp>,
+}
+
+impl<'a> From<&'a Entry> for EntryRef<'a> {
+    fn from(entry: &'a Entry) -> Self {
+        let Recorded { number, instance, deleted_at } = &entry.recorded;
+        Self { version: entry.version, number: *number, instance, deleted_at: *deleted_at }
+    }
+}
+
 /// Older versions of an instance than this are not there any more: it was corrected, and its new
 /// version stands among the entries, or it was removed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -60,6 +81,13 @@ pub(crate) struct Corrections {
     pub(crate) removed_upto: Sequence,
     /// Sorted by number, each once.
     pub(crate) superseded: Vec<Superseded>,
+}
+
+impl SeriesKey {
+    pub(crate) fn new(entity: &EntityKey, (attribute, dataset): &SeriesName) -> Self {
+        let (attribute, dataset) = (attribute.clone(), dataset.clone());
+        Self { entity: entity.clone(), attribute, dataset }
+    }
 }
 
 impl Head {
@@ -86,7 +114,7 @@ impl Head {
             *self = later;
             return;
         }
-        self.add_types(later.types);
+        self.add_types(&later.types);
         self.created_at = self.created_at.min(later.created_at);
         self.modified_at = self.modified_at.max(later.modified_at);
         if later.existence_of > self.existence_of {
@@ -96,11 +124,50 @@ impl Head {
     }
 
     /// The types that it has as well from now on.
-    pub(crate) fn add_types(&mut self, types: Vec<TypeName>) {
+    pub(crate) fn add_types(&mut self, types: &[TypeName]) {
         for name in types {
-            if !self.types.contains(&name) {
-                self.types.push(name);
+            if !self.types.contains(name) {
+                self.types.push(name.clone());
             }
+        }
+    }
+
+    /// Takes in what a change says of the entity apart from its types: when it was, what it does to
+    /// its existence, and whether it records anything.
+    pub(crate) fn note(
+        &mut self,
+        (sequence, time): (Sequence, Timestamp),
+        existence: Existence,
+        records: bool,
+    ) {
+        self.modified_at = self.modified_at.max(time);
+        match existence {
+            Existence::Created(time) => {
+                self.created_at = self.created_at.min(time);
+                self.existence_of = sequence;
+                self.deleted_at = None;
+            }
+            Existence::Deleted(time) => {
+                self.existence_of = sequence;
+                self.deleted_at = Some(time);
+            }
+            Existence::Unchanged => {}
+        }
+        if records {
+            self.created_at = self.created_at.min(time);
+        }
+    }
+}
+
+impl Entry {
+    /// Its time of this kind, if it has one.
+    pub(crate) fn time(&self, property: TemporalProperty) -> Option<Timestamp> {
+        let instance = &self.recorded.instance;
+        match property {
+            TemporalProperty::ObservedAt => instance.observed_at,
+            TemporalProperty::CreatedAt => Some(instance.created_at),
+            TemporalProperty::ModifiedAt => Some(instance.modified_at),
+            TemporalProperty::DeletedAt => self.recorded.deleted_at,
         }
     }
 }

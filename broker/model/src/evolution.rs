@@ -4,8 +4,8 @@
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    AttrName, Attribute, AttributeType, DatasetId, Entity, EntityChange, EntityId, Instance, Json,
-    NULL, Scope, Sequence, Timestamp, TypeName, Value,
+    AttrName, DatasetId, EntityChange, EntityId, Instance, Json, NULL, Scope, Sequence, Timestamp,
+    TypeName, Value,
     entity::{instance_size, text_size},
 };
 
@@ -203,33 +203,16 @@ pub enum Effect {
 }
 
 impl EvolutionStep {
-    /// What a change of an entity's state records: each attribute instance that it touched, as it is
-    /// then, and a record of each that it deleted (CIM 009, clauses 4.5.6 to 4.5.8).
+    /// What a change of an entity's state records: see [`Recordings::of_entity`].
     pub fn of_entity(sequence: Sequence, time: Timestamp, change: &EntityChange) -> Self {
-        let (before, after) = (change.before.as_deref(), change.after.as_deref());
-        let mut recording = Recording { sequence, ordinal: 0, effects: Vec::new() };
-        recording.scopes(before, after, time);
-        for name in &change.changed {
-            let was = before.and_then(|entity| entity.attribute(name));
-            let is = after.and_then(|entity| entity.attribute(name));
-            recording.attribute(name, was, is, time);
-        }
-        let existence = match (before, after) {
-            (None, Some(entity)) => Existence::Created(entity.created_at),
-            (_, None) => Existence::Deleted(time),
-            (Some(_), Some(_)) => Existence::Unchanged,
-        };
-        Self {
-            id: change.id.clone(),
-            types: after.or(before).map(|entity| entity.types.clone()).unwrap_or_default(),
-            time,
-            existence,
-            effects: recording.effects,
-        }
+        Recordings::of_entity(sequence, time, change).into_step()
     }
 
     /// What a request does to the evolution itself.
     pub fn of_evolution(sequence: Sequence, time: Timestamp, change: &EvolutionChange) -> Self {
+        if let Some(recordings) = Recordings::of_evolution(sequence, time, change) {
+            return recordings.into_step();
+        }
         let mut step = Self {
             id: change.id.clone(),
             types: Vec::new(),
@@ -238,14 +221,8 @@ impl EvolutionStep {
             effects: Vec::new(),
         };
         match &change.action {
-            EvolutionAction::Add { types, instances } => {
-                step.types.clone_from(types);
-                let mut recording = Recording { sequence, ordinal: 0, effects: Vec::new() };
-                for (name, NewInstance { instance, deleted_at }) in instances {
-                    recording.record(name.clone(), instance.clone(), *deleted_at);
-                }
-                step.effects = recording.effects;
-            }
+            // Nothing but recordings, which are above.
+            EvolutionAction::Add { .. } => {}
             EvolutionAction::Correct { attribute, recorded } => {
                 step.effects.push(Effect::Correct(attribute.clone(), (**recorded).clone()));
             }
@@ -259,62 +236,6 @@ impl EvolutionStep {
             EvolutionAction::Remove => step.effects.push(Effect::RemoveAll),
         }
         step
-    }
-}
-
-/// The instances that one change records, as they are numbered.
-struct Recording {
-    sequence: Sequence,
-    ordinal: u32,
-    effects: Vec<Effect>,
-}
-
-impl Recording {
-    fn record(&mut self, name: AttrName, instance: Instance, deleted_at: Option<Timestamp>) {
-        let number = InstanceNumber { sequence: self.sequence, ordinal: self.ordinal };
-        self.ordinal = self.ordinal.saturating_add(1);
-        self.effects.push(Effect::Record(name, Recorded { number, instance, deleted_at }));
-    }
-
-    fn attribute(
-        &mut self,
-        name: &AttrName,
-        was: Option<&Attribute>,
-        is: Option<&Attribute>,
-        time: Timestamp,
-    ) {
-        for instance in is.iter().flat_map(|attribute| &attribute.instances) {
-            let previous = was.and_then(|attribute| attribute.instance(instance.dataset_id()));
-            if previous != Some(instance) {
-                self.record(name.clone(), instance.clone(), None);
-            }
-        }
-        for previous in was.iter().flat_map(|attribute| &attribute.instances) {
-            if is.and_then(|attribute| attribute.instance(previous.dataset_id())).is_none() {
-                self.record(name.clone(), deletion(previous, time), Some(time));
-            }
-        }
-    }
-
-    /// Scopes are recorded as a property that is observed when it is modified.
-    fn scopes(&mut self, before: Option<&Entity>, after: Option<&Entity>, time: Timestamp) {
-        let scopes = |entity: Option<&Entity>| {
-            entity.map(|entity| entity.scopes.clone()).unwrap_or_default()
-        };
-        let (was, is) = (scopes(before), scopes(after));
-        if was == is {
-            return;
-        }
-        let Ok(name) = SCOPE.parse() else { return };
-        let json = if is.is_empty() { null() } else { scopes_json(&is) };
-        let instance = Instance {
-            value: Value { kind: AttributeType::Property, json },
-            observed_at: Some(time),
-            created_at: time,
-            modified_at: time,
-            qualifiers: None,
-        };
-        self.record(name, instance, is.is_empty().then_some(time));
     }
 }
 
@@ -348,7 +269,9 @@ fn deletion(previous: &Instance, time: Timestamp) -> Instance {
 }
 
 mod kept_times;
+mod recordings;
 #[cfg(test)]
 mod tests;
 
 pub use kept_times::KeptTimes;
+pub use recordings::{NewRecord, Recordings};

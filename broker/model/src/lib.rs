@@ -30,7 +30,8 @@ pub use clock::{Clock, SystemClock};
 pub use entity::Entity;
 pub use evolution::{
     AttributeEvolution, Datasets, Effect, Evolution, EvolutionAction, EvolutionChange,
-    EvolutionStep, Existence, InstanceNumber, KeptTimes, NewInstance, Recorded, SCOPE, scopes_json,
+    EvolutionStep, Existence, InstanceNumber, KeptTimes, NewInstance, NewRecord, Recorded,
+    Recordings, SCOPE, scopes_json,
 };
 pub use fragment::{
     AttributeFragment, EntityFragment, EvolutionFragment, FragmentValue, InstanceFragment, Patch,

@@ -3,7 +3,8 @@
 use std::sync::Arc;
 
 use musubi_model::{
-    Cause, EntityChange, EvolutionChange, EvolutionStep, Revision, Sequence, Tenant, Timestamp,
+    Cause, EntityChange, EvolutionChange, EvolutionStep, Recordings, Revision, Sequence, Tenant,
+    Timestamp,
 };
 use serde::{Deserialize, Serialize};
 
@@ -36,6 +37,16 @@ pub enum Subject {
 }
 
 impl Change {
+    /// What this change records, if it does nothing else to the temporal evolution of an entity.
+    pub fn recordings(&self) -> Option<Recordings<'_>> {
+        let (sequence, time) = (self.sequence, self.time);
+        match &self.subject {
+            Subject::Entity(change) => Some(Recordings::of_entity(sequence, time, change)),
+            Subject::Evolution(change) => Recordings::of_evolution(sequence, time, change),
+            Subject::Record(_) => None,
+        }
+    }
+
     /// What this change does to the temporal evolution of an entity; none if it is about a record.
     pub fn evolution_step(&self) -> Option<EvolutionStep> {
         let (sequence, time) = (self.sequence, self.time);

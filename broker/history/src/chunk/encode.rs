@@ -1,5 +1,7 @@
 //! Making a chunk of instances.
 
+use std::borrow::Borrow;
+
 use musubi_model::{AttributeType, Qualifiers, Timestamp};
 
 use super::Chunk;
@@ -11,7 +13,7 @@ const SMALL: usize = 256;
 
 impl Chunk {
     /// The bytes of a chunk of these instances, of which there is at least one.
-    pub(crate) fn encode(entries: &[Entry]) -> Vec<u8> {
+    pub(crate) fn encode<E: Borrow<Entry>>(entries: &[E]) -> Vec<u8> {
         let mut out = Vec::with_capacity(SMALL);
         put_unsigned(&mut out, u64::try_from(entries.len()).unwrap_or(u64::MAX));
         put_integers(&mut out, entries, |entry| entry.recorded.number.sequence.0.cast_signed());
@@ -20,10 +22,12 @@ impl Chunk {
             entry.version.0.wrapping_sub(entry.recorded.number.sequence.0).cast_signed()
         });
         put_times(&mut out, entries);
-        put_integers(&mut out, entries, |entry| kind_code(entry.recorded.instance.value.kind));
+        put_integers(&mut out, entries, |entry| {
+            i64::from(kind_code(entry.recorded.instance.value.kind))
+        });
         let values: Short<&[u8]> = entries
             .iter()
-            .map(|entry| entry.recorded.instance.value.json.as_str().as_bytes())
+            .map(|entry| entry.borrow().recorded.instance.value.json.as_str().as_bytes())
             .collect();
         put_measured(&mut out, |out| Values::encode(&values, out));
         put_measured(&mut out, |out| put_qualifiers(out, entries));
@@ -46,15 +50,16 @@ impl Chunk {
     }
 }
 
-fn put_integers(out: &mut Vec<u8>, entries: &[Entry], of: impl Fn(&Entry) -> i64) {
-    let values: Short<i64> = entries.iter().map(of).collect();
+fn put_integers<E: Borrow<Entry>>(out: &mut Vec<u8>, entries: &[E], of: impl Fn(&Entry) -> i64) {
+    let values: Short<i64> = entries.iter().map(|entry| of(entry.borrow())).collect();
     put_measured(out, |out| Integers::encode(&values, out));
 }
 
 /// The columns of the four times, in their order.
-fn put_times(out: &mut Vec<u8>, entries: &[Entry]) {
+fn put_times<E: Borrow<Entry>>(out: &mut Vec<u8>, entries: &[E]) {
     let mut column = |of: &dyn Fn(&Entry) -> Option<Timestamp>, beside: Option<&[i64]>| {
-        let times: Short<Option<Timestamp>> = entries.iter().map(of).collect();
+        let times: Short<Option<Timestamp>> =
+            entries.iter().map(|entry| of(entry.borrow())).collect();
         put_measured(out, |out| Times::encode(&times, beside, out));
         times.into_iter().map(|time| time.map(Timestamp::as_micros)).collect()
     };
@@ -64,7 +69,8 @@ fn put_times(out: &mut Vec<u8>, entries: &[Entry]) {
     column(&|entry| entry.recorded.deleted_at, None);
 }
 
-fn kind_code(kind: AttributeType) -> i64 {
+/// The number under which a kind is kept.
+pub(crate) fn kind_code(kind: AttributeType) -> u8 {
     match kind {
         AttributeType::Property => 0,
         AttributeType::GeoProperty => 1,
@@ -94,12 +100,13 @@ fn qualifier_bytes(entry: &Entry) -> Vec<u8> {
     postcard::to_stdvec(qualifiers).unwrap_or_default()
 }
 
-fn put_qualifiers(out: &mut Vec<u8>, entries: &[Entry]) {
+fn put_qualifiers<E: Borrow<Entry>>(out: &mut Vec<u8>, entries: &[E]) {
     // Most are like those before: they are written once.
     let mut written: Short<Vec<u8>> = Short::new();
     let mut places: Short<usize> = Short::new();
     let mut before: Option<&Qualifiers> = None;
     for entry in entries {
+        let entry = entry.borrow();
         let here = plain(entry);
         if here.is_none() || here != before {
             written.push(qualifier_bytes(entry));

@@ -2,6 +2,8 @@
 //! otherwise stand in a chunk with those of today, and every question for the time between would read
 //! that chunk.
 
+use std::borrow::Borrow;
+
 use super::stats::primary_time;
 use crate::series::Entry;
 
@@ -16,12 +18,12 @@ const UNUSUAL: u64 = 100;
 const FOR_EACH: usize = 64;
 
 /// The instances, which are in order, cut where there are none for unusually long.
-pub(crate) fn cut_at_gaps(entries: &[Entry]) -> Vec<&[Entry]> {
+pub(crate) fn cut_at_gaps<E: Borrow<Entry>>(entries: &[E]) -> Vec<&[E]> {
     let most = entries.len() / FOR_EACH;
     if most == 0 {
         return vec![entries];
     }
-    let times: Vec<i64> = entries.iter().map(primary_time).collect();
+    let times: Vec<i64> = entries.iter().map(|entry| primary_time(entry.borrow())).collect();
     let mut gaps: Vec<(u64, usize)> = times
         .windows(2)
         .zip(1..)

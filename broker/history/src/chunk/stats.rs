@@ -1,11 +1,13 @@
 //! What is known of instances without reading them.
 
+use std::borrow::Borrow;
+
 use musubi_model::{InstanceNumber, Sequence};
 use musubi_query::TemporalProperty;
 use serde::{Deserialize, Serialize};
 
 use crate::column::{Damaged, Input, put_signed, put_unsigned};
-use crate::series::Entry;
+use crate::series::{Entry, EntryRef};
 
 /// How many instances have a time of some kind, and between which moments they lie.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -60,22 +62,22 @@ pub(crate) struct ChunkStats {
 
 impl ChunkStats {
     /// Of these instances.
-    pub(crate) fn of(entries: &[Entry]) -> Self {
+    pub(crate) fn of<E: Borrow<Entry>>(entries: &[E]) -> Self {
         let mut stats = Self::default();
         for entry in entries {
-            stats.add(entry);
+            stats.add(entry.borrow());
         }
         stats
     }
 
     /// Takes an instance in.
-    pub(crate) fn add(&mut self, entry: &Entry) {
-        let instance = &entry.recorded.instance;
+    pub(crate) fn add<'e>(&mut self, entry: impl Into<EntryRef<'e>>) {
+        let EntryRef { version, number, instance, deleted_at } = entry.into();
         let mut one = Self {
             count: 1,
-            first_sequence: entry.recorded.number.sequence,
-            last_sequence: entry.recorded.number.sequence,
-            last_version: entry.version,
+            first_sequence: number.sequence,
+            last_sequence: number.sequence,
+            last_version: version,
             ..Self::default()
         };
         if let Some(time) = instance.observed_at {
@@ -83,10 +85,10 @@ impl ChunkStats {
         }
         one.created.add(instance.created_at.as_micros());
         one.modified.add(instance.modified_at.as_micros());
-        if let Some(time) = entry.recorded.deleted_at {
+        if let Some(time) = deleted_at {
             one.deleted.add(time.as_micros());
         }
-        one.primary.add(primary_time(entry));
+        one.primary.add(instance.observed_at.unwrap_or(instance.modified_at).as_micros());
         self.merge(&one);
     }
 

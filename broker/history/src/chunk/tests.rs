@@ -1,3 +1,4 @@
+use crate::column::Input;
 use musubi_model::{Sequence, Timestamp};
 use musubi_query::TemporalProperty;
 use proptest::collection::vec;

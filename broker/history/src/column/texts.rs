@@ -13,6 +13,9 @@ const PLAIN: u8 = 0;
 const SHARED: u8 = 1;
 const DICTIONARY: u8 = 2;
 
+/// For so many different texts there is room from the beginning.
+const RESERVED: usize = 256;
+
 const DAMAGED: Damaged = Damaged("a column of texts");
 
 /// A column of texts that was read.
@@ -28,11 +31,17 @@ pub(crate) struct Texts {
 impl Texts {
     /// Appends the column of these texts.
     pub(crate) fn encode(values: &[&[u8]], out: &mut Vec<u8>) {
+        Self::encode_below(values, usize::MAX, out);
+    }
+
+    /// Appends the column of these texts, unless it is soon clear that it takes so many bytes or more.
+    pub(crate) fn encode_below(values: &[&[u8]], limit: usize, out: &mut Vec<u8>) {
         if values.len() <= 1 {
             // There is nothing to share.
             return put_plain(values, out);
         }
         let mut known: FxHashMap<&[u8], usize> = FxHashMap::default();
+        known.reserve(values.len().min(RESERVED));
         let mut different = Vec::new();
         let mut indices = Vec::with_capacity(values.len());
         for value in values {
@@ -45,10 +54,15 @@ impl Texts {
             out.extend_from_slice(&list(values));
             return;
         }
+        let mut places = Vec::new();
+        Integers::encode_sizes(&indices, &mut places);
+        if places.len() >= limit {
+            return;
+        }
         let mut dictionary = vec![DICTIONARY];
         Integers::encode_sizes(&[different.len()], &mut dictionary);
         dictionary.extend_from_slice(&list(&different));
-        Integers::encode_sizes(&indices, &mut dictionary);
+        dictionary.extend_from_slice(&places);
         if different.len() > values.len() / 8 {
             let all = list(values);
             if all.len() <= dictionary.len() {

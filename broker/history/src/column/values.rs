@@ -30,9 +30,10 @@ impl Values {
         };
         let few = numbers.len() <= values.len() / 4;
         if !few {
-            Texts::encode(values, out);
+            Texts::encode_below(values, numbers.len(), out);
         }
-        if few || numbers.len() < out.len() - start {
+        let texts = out.len() - start - 1;
+        if few || texts == 0 || numbers.len() <= texts {
             out.truncate(start);
             out.push(NUMBERS);
             out.extend_from_slice(&numbers);

@@ -11,9 +11,9 @@ use super::install::{Place, WriteError};
 use super::shared::Shared;
 use crate::chunk::entry_order;
 use crate::live::LiveSegment;
-use crate::recent::{Recent, RecentRow, SeriesName};
-use crate::segment::{SegmentError, SegmentWriter};
-use crate::series::SeriesKey;
+use crate::recent::{Kept, Recent, RecentEntity};
+use crate::segment::{Foreign, SegmentError, SegmentWriter};
+use crate::series::{EntityKey, Entry, SeriesName};
 
 /// How often who waits looks whether the process ends.
 const LOOK: Duration = Duration::from_millis(100);
@@ -70,54 +70,53 @@ impl Shared {
     }
 }
 
-/// How many entities are taken out of a table at once.
-const ROWS: usize = 256;
-
 fn write_rows(
     table: &Recent,
     segments: &[Arc<LiveSegment>],
     writer: &mut SegmentWriter,
 ) -> Result<(), WriteError> {
-    let mut rows = table.rows(None, ROWS);
-    while let Some(last) = rows.last().map(|row| row.key.clone()) {
-        for row in rows {
-            writer.entity(&row.key, row.entity.head())?;
-            for name in series_of(&row, segments)? {
-                write_series(&row, &name, writer)?;
+    let held = table.hold();
+    let mut names = Foreign::new(held.names());
+    for (tenant, id, kept) in held.entities() {
+        match kept {
+            Kept::Row(row) => writer.whole((tenant, id.as_str().as_bytes()), row, &mut names)?,
+            Kept::Full(entity) => {
+                let key = EntityKey { tenant: tenant.clone(), id: id.clone() };
+                writer.entity(&key, entity.head())?;
+                for name in series_of((&key, entity), segments)? {
+                    write_series(entity, &name, writer)?;
+                }
             }
         }
-        rows = table.rows(Some(&last), ROWS);
     }
+    writer.take_over(held.stats());
     Ok(())
 }
 
 fn write_series(
-    row: &RecentRow,
+    entity: &RecentEntity,
     name: &SeriesName,
     writer: &mut SegmentWriter,
 ) -> Result<(), WriteError> {
-    let corrections = row.entity.corrections(name);
-    let mut entries = row.entity.entries(name);
-    entries.sort_unstable_by_key(entry_order);
-    let (attribute, dataset) = name.clone();
-    writer.series(SeriesKey { entity: row.key.clone(), attribute, dataset }, &corrections)?;
-    entries.into_iter().try_for_each(|entry| writer.push(entry))?;
-    Ok(())
+    let corrections = entity.corrections(name);
+    let mut entries: Vec<&Entry> = entity.entries(name).collect();
+    entries.sort_unstable_by_key(|entry| entry_order(entry));
+    Ok(writer.series_of(name.clone(), &corrections, &entries)?)
 }
 
 /// The series of which the table says anything. Where all data sets of an attribute were removed, it
 /// speaks of those too which only older segments know.
 fn series_of<'r>(
-    row: &'r RecentRow,
+    (key, entity): (&EntityKey, &'r RecentEntity),
     segments: &[Arc<LiveSegment>],
 ) -> Result<Vec<Cow<'r, SeriesName>>, WriteError> {
-    let mut series: Vec<Cow<'_, SeriesName>> = row.entity.series().map(Cow::Borrowed).collect();
-    let removed = row.entity.removed();
+    let mut series: Vec<Cow<'_, SeriesName>> = entity.series().map(Cow::Borrowed).collect();
+    let removed = entity.removed();
     if removed.is_empty() {
         return Ok(series);
     }
     for live in segments {
-        let older = match live.noted(live.segment().entity(&row.key)) {
+        let older = match live.noted(live.segment().entity(key)) {
             Ok(Some(older)) => older,
             // What it says of the entity cannot be read by anybody: nothing of it has to be removed.
             Ok(None) | Err(SegmentError::Damaged(_)) => continue,

@@ -2,22 +2,26 @@
 //! what is merged; they are kept as long as there are older segments that they may speak of. What is
 //! not kept any more because of its age is left out, and rolled up in the same file.
 
+mod input;
+
+use std::cmp::Ordering;
+use std::collections::BTreeSet;
 use std::ops::Range;
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
+use std::sync::atomic;
 
-use musubi_model::Sequence;
+use musubi_model::{Sequence, Tenant};
 
+use self::input::Input;
 use super::install::{Place, WriteError};
 use super::shared::Shared;
 use crate::chunk::entry_order;
-use crate::column::Damaged;
 use crate::live::LiveSegment;
 use crate::read::{EntityView, View};
 use crate::retention::Limits;
 use crate::rolled::RolledUp;
-use crate::segment::{Row, Scan, SegmentError, SegmentWriter};
-use crate::series::{Corrections, EntityKey, Entry, Head, SeriesKey};
+use crate::segment::{Row, SegmentError, SegmentWriter};
+use crate::series::{Corrections, EntityKey, Entry, Head, SeriesName};
 
 /// Microseconds. Instances are dropped so much later than they are hidden: by then every correction of
 /// them has come that was made while they were shown.
@@ -58,13 +62,12 @@ impl Shared {
         let segment = self.write_segment(&place, |writer| {
             let aged = (!view.keeps_all()).then_some(Aged { view: &view, upto: newest.upto });
             let mut merge = Merge::begin(inputs, older, aged)?;
-            while let Some(key) = merge.next_entity() {
-                if self.is_closing.load(Ordering::Relaxed) {
+            while merge.find_entity() {
+                if self.is_closing.load(atomic::Ordering::Relaxed) {
                     return Err(WriteError::Closing);
                 }
-                merge.entity(&key, writer)?;
+                merge.entity(writer)?;
             }
-            merge.check_ended()?;
             dropped = merge.dropped;
             Ok(())
         })?;
@@ -80,7 +83,7 @@ impl Shared {
         let needed = bytes.saturating_add(self.options.min_free_disk);
         let free = self.folder.free_bytes()?;
         let is_put_off = free < needed;
-        let was_put_off = self.is_put_off.swap(is_put_off, Ordering::Relaxed);
+        let was_put_off = self.is_put_off.swap(is_put_off, atomic::Ordering::Relaxed);
         if !is_put_off {
             return Ok(());
         }
@@ -101,75 +104,6 @@ impl Shared {
 enum Older {
     None,
     Some,
-}
-
-/// A segment as it is read for a merge.
-struct Input<'a> {
-    live: &'a LiveSegment,
-    scan: Scan<'a>,
-    next: Option<Row>,
-}
-
-impl Input<'_> {
-    fn advance(&mut self) -> Result<Option<Row>, SegmentError> {
-        let following = self.live.noted(self.scan.next().transpose())?;
-        Ok(std::mem::replace(&mut self.next, following))
-    }
-
-    fn entity(&self) -> Option<&EntityKey> {
-        match &self.next {
-            Some(Row::Entity(key, _)) => Some(key),
-            Some(Row::Series(..) | Row::Entry(_) | Row::RollUp(_)) | None => None,
-        }
-    }
-
-    fn series(&self) -> Option<&SeriesKey> {
-        match &self.next {
-            Some(Row::Series(key, _)) => Some(key),
-            Some(Row::Entity(..) | Row::Entry(_) | Row::RollUp(_)) | None => None,
-        }
-    }
-
-    fn entry(&self) -> Option<&Entry> {
-        match &self.next {
-            Some(Row::Entry(entry)) => Some(entry),
-            Some(Row::Entity(..) | Row::Series(..) | Row::RollUp(_)) | None => None,
-        }
-    }
-
-    /// The head of this entity, if the input has it; it is then behind it.
-    fn take_head(&mut self, key: &EntityKey) -> Result<Option<Head>, SegmentError> {
-        if self.entity() != Some(key) {
-            return Ok(None);
-        }
-        match self.advance()? {
-            Some(Row::Entity(_, head)) => Ok(Some(head)),
-            Some(Row::Series(..) | Row::Entry(_) | Row::RollUp(_)) | None => Ok(None),
-        }
-    }
-
-    /// What the input says of a series, if it has it. [`follow`](Self::follow) has to come after that.
-    fn take_corrections(&mut self, key: &SeriesKey) -> Option<Corrections> {
-        let next = self.next.take_if(|row| matches!(row, Row::Series(here, _) if here == key));
-        match next {
-            Some(Row::Series(_, corrections)) => Some(corrections),
-            Some(Row::Entity(..) | Row::Entry(_) | Row::RollUp(_)) | None => None,
-        }
-    }
-
-    /// Reads what comes behind a series' beginning, and its chunks if they were taken.
-    fn follow(&mut self) -> Result<(), SegmentError> {
-        self.next = self.live.noted(self.scan.next().transpose())?;
-        Ok(())
-    }
-
-    /// Passes over what is left of the entity.
-    fn skip_entity(&mut self) -> Result<(), SegmentError> {
-        while self.next.is_some() && self.entity().is_none() {
-            self.advance()?;
-        }
-        Ok(())
-    }
 }
 
 /// By what it is judged which instances are not kept any more.
@@ -212,9 +146,11 @@ impl Gone {
     }
 }
 
-/// The inputs, oldest first, all at the same entity or at a later one.
+/// The inputs, oldest first.
 struct Merge<'a> {
     inputs: Vec<Input<'a>>,
+    /// Those that are at the entity which is next, of all.
+    here: Vec<usize>,
     older: Older,
     aged: Option<Aged<'a>>,
     /// How many instances were left out because of their age.
@@ -227,33 +163,67 @@ impl<'a> Merge<'a> {
         older: Older,
         aged: Option<Aged<'a>>,
     ) -> Result<Self, SegmentError> {
-        let mut merge = Self { inputs: Vec::new(), older, aged, dropped: 0 };
-        for live in inputs {
-            let mut input = Input { live, scan: live.segment().scan(), next: None };
-            input.advance()?;
-            merge.inputs.push(input);
+        let tenants = inputs.iter().flat_map(|live| live.segment().tenants());
+        let tenants: Vec<&Tenant> = tenants.collect::<BTreeSet<_>>().into_iter().collect();
+        let inputs = inputs.iter().map(|live| {
+            let mut input = Input::new(live, &tenants);
+            input.next_entity().map(|()| input)
+        });
+        let inputs = inputs.collect::<Result<_, _>>()?;
+        Ok(Self { inputs, here: Vec::new(), older, aged, dropped: 0 })
+    }
+
+    /// Finds the entity that is next, and the inputs in which it is. Whether there is one.
+    fn find_entity(&mut self) -> bool {
+        let Self { inputs, here, .. } = self;
+        here.clear();
+        let mut least: Option<(usize, &[u8])> = None;
+        for (at, input) in inputs.iter().enumerate() {
+            let Some(entity) = input.entity() else { continue };
+            let order = least.map_or(Ordering::Less, |least| entity.cmp(&least));
+            if order == Ordering::Less {
+                least = Some(entity);
+                here.clear();
+            }
+            if order != Ordering::Greater {
+                here.push(at);
+            }
         }
-        Ok(merge)
+        !here.is_empty()
     }
 
-    /// Refuses to leave anything out that an input still has.
-    fn check_ended(&self) -> Result<(), SegmentError> {
-        let left = self.inputs.iter().find(|input| input.next.is_some());
-        let Some(input) = left else { return Ok(()) };
-        input.live.noted(Err(Damaged("the order of a segment that is merged").into()))
+    /// Writes the entity that was found.
+    fn entity(&mut self, writer: &mut SegmentWriter) -> Result<(), WriteError> {
+        let here = std::mem::take(&mut self.here);
+        if let ([at], None) = (here.as_slice(), &self.aged)
+            && let Some(input) = self.inputs.get_mut(*at)
+            && input.take_over(writer)?
+        {
+            self.here = here;
+            return Ok(());
+        }
+        self.put_together(&here, writer)?;
+        for at in &here {
+            if let Some(input) = self.inputs.get_mut(*at) {
+                input.next_entity()?;
+            }
+        }
+        self.here = here;
+        Ok(())
     }
 
-    fn next_entity(&self) -> Option<EntityKey> {
-        self.inputs.iter().filter_map(Input::entity).min().cloned()
-    }
-
-    fn entity(&mut self, key: &EntityKey, writer: &mut SegmentWriter) -> Result<(), WriteError> {
-        let mut head: Option<Head> = None;
-        // Inputs in which this entity comes; each knows later changes than those before it.
+    /// Writes an entity of what these inputs say of it.
+    fn put_together(
+        &mut self,
+        here: &[usize],
+        writer: &mut SegmentWriter,
+    ) -> Result<(), WriteError> {
+        let mut known: Option<(EntityKey, Head)> = None;
+        // Inputs whose series count; each knows later changes than those before it.
         let mut with: Vec<usize> = Vec::new();
-        for at in 0..self.inputs.len() {
-            let Some(input) = self.inputs.get_mut(at) else { continue };
-            let Some(later) = input.take_head(key)? else { continue };
+        for at in here {
+            let Some(input) = self.inputs.get_mut(*at) else { continue };
+            let (key, later) = input.open()?;
             if later.removed_upto > Sequence(0) {
                 for earlier in with.drain(..) {
                     if let Some(input) = self.inputs.get_mut(earlier) {
@@ -261,13 +231,13 @@ impl<'a> Merge<'a> {
                     }
                 }
             }
-            match &mut head {
-                None => head = Some(later),
-                Some(head) => head.merge(later),
+            match &mut known {
+                None => known = Some((key, later)),
+                Some((_, head)) => head.merge(later),
             }
-            with.push(at);
+            with.push(*at);
         }
-        let Some(mut head) = head else { return Ok(()) };
+        let Some((key, mut head)) = known else { return Ok(()) };
         let has_series = |at: &usize| self.inputs.get(*at).is_some_and(|it| it.series().is_some());
         if self.older == Older::None {
             head.removed_upto = Sequence(0);
@@ -275,10 +245,10 @@ impl<'a> Merge<'a> {
                 return Ok(());
             }
         }
-        writer.entity(key, &head)?;
+        writer.entity(&key, &head)?;
         let inputs = with.iter().filter_map(|at| self.inputs.get(*at)).map(|input| input.live);
         let aged = match &self.aged {
-            Some(aged) => aged.entity(key, inputs)?,
+            Some(aged) => aged.entity(&key, inputs)?,
             None => None,
         };
         while let Some(series) = self.next_series(&with) {
@@ -291,11 +261,10 @@ impl<'a> Merge<'a> {
         Ok(())
     }
 
-    fn gone(&self, entity: &EntityView<'_>, series: &SeriesKey) -> Result<Gone, SegmentError> {
-        let limits = entity.limits(&series.attribute);
-        let name = (series.attribute.clone(), series.dataset.clone());
+    fn gone(&self, entity: &EntityView<'_>, name: &SeriesName) -> Result<Gone, SegmentError> {
+        let limits = entity.limits(&name.0);
         let later = match &self.aged {
-            Some(aged) if limits != Limits::NONE => entity.corrections_after(aged.upto, &name),
+            Some(aged) if limits != Limits::NONE => entity.corrections_after(aged.upto, name),
             Some(_) | None => Ok(Corrections::default()),
         };
         match later {
@@ -305,14 +274,14 @@ impl<'a> Merge<'a> {
         }
     }
 
-    fn next_series(&self, with: &[usize]) -> Option<SeriesKey> {
+    fn next_series(&self, with: &[usize]) -> Option<SeriesName> {
         let inputs = with.iter().filter_map(|at| self.inputs.get(*at));
         inputs.filter_map(Input::series).min().cloned()
     }
 
     fn series(
         &mut self,
-        key: &SeriesKey,
+        key: &SeriesName,
         with: &[usize],
         gone: &Gone,
         writer: &mut SegmentWriter,
@@ -376,7 +345,7 @@ impl<'a> Merge<'a> {
     /// was begun.
     fn copy(
         &mut self,
-        key: &SeriesKey,
+        key: &SeriesName,
         (at, own): (usize, &Corrections),
         writer: &mut SegmentWriter,
     ) -> Result<bool, WriteError> {

@@ -16,7 +16,7 @@ use musubi_store::{EvolutionWrite, Found, Group, RecordKind, RecordQuery, StoreE
 use super::archive::Archive;
 use super::shared::Shared;
 use crate::read::{Deadline, End, EntityView, Needed, View, anything};
-use crate::recent::SeriesName;
+use crate::series::SeriesName;
 
 /// How many entities are held at once.
 const PAGE: usize = 64;

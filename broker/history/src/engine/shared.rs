@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
-use musubi_model::{Clock as _, EvolutionStep, Sequence, SystemClock, Tenant, Timestamp};
+use musubi_model::{Clock as _, Sequence, SystemClock};
 use musubi_store::{Change, Store, StoreError, Subject};
 use parking_lot::RwLock;
 use tokio::sync::{Mutex, Notify};
@@ -89,9 +89,6 @@ pub(super) enum Progress {
     Full,
 }
 
-/// When a change was, and what it does if it is about an entity.
-type Step = (Sequence, Timestamp, Tenant, Option<EvolutionStep>);
-
 impl Shared {
     /// How many changes the first batch has.
     pub(super) fn first_batch() -> AtomicUsize {
@@ -164,33 +161,31 @@ impl Shared {
         let bytes: usize = changes.iter().map(|change| size(change)).sum();
         let next = if bytes > BATCH_BYTES { count / 2 } else { count * 2 };
         self.batch.store(next.clamp(1, MOST_CHANGES), Ordering::Relaxed);
-        let steps = changes.iter().map(|change| step(change)).collect();
-        let applied = self.apply(after, steps, newest);
+        let applied = self.apply(after, &changes, newest);
         Ok(if applied < newest { Progress::More } else { Progress::Done })
     }
 
     /// Takes in what was read, for the one who holds the applier.
-    fn apply(&self, after: Sequence, steps: Vec<Step>, newest: Sequence) -> Sequence {
+    fn apply(&self, after: Sequence, changes: &[Arc<Change>], newest: Sequence) -> Sequence {
         let active = self.state.read().active.clone();
         let (mut applied, mut gap) = (after, None);
-        if steps.is_empty() {
+        if changes.is_empty() {
             // The log does not hold any of them any more.
             tell_gap(applied, newest);
             gap = Some((newest, SystemClock.now()));
             applied = newest;
         }
-        for (sequence, time, tenant, step) in steps {
+        for change in changes {
+            let sequence = change.sequence;
             if sequence <= applied {
                 continue;
             }
             if sequence.0 > applied.0.saturating_add(1) {
                 let missing = Sequence(sequence.0 - 1);
                 tell_gap(applied, missing);
-                gap = Some((missing, time));
+                gap = Some((missing, change.time));
             }
-            if let Some(step) = step {
-                active.apply(&tenant, sequence, step);
-            }
+            active.apply(change);
             applied = sequence;
         }
         let mut state = self.state.write();
@@ -241,8 +236,4 @@ fn size(change: &Change) -> usize {
         Subject::Record(record) => record.value.as_ref().map_or(0, |value| value.len()),
         Subject::Evolution(change) => change.text_size(),
     }
-}
-
-fn step(change: &Change) -> Step {
-    (change.sequence, change.time, change.tenant.clone(), change.evolution_step())
 }

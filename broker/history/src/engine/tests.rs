@@ -3,6 +3,7 @@
 
 mod damage;
 mod faults;
+mod format;
 mod late;
 mod limits;
 mod questions;

@@ -54,12 +54,12 @@ impl Shared {
                 if self.is_closing.load(Ordering::Relaxed) {
                     return Err(WriteError::Closing);
                 }
-                let key = live.noted(row)?.key;
-                let Some(entity) = view.read_entity(key.clone())? else { continue };
+                let row = live.noted(row)?;
+                let Some(entity) = view.read_entity(row.key.clone())? else { continue };
                 if !entity.counts(live) {
                     continue;
                 }
-                let series = live.noted(segment.series_of(&key))?;
+                let series = live.noted(segment.series_of(&row))?;
                 if may_be_old && is_overdue(view, &entity, &series) {
                     return Ok(true);
                 }

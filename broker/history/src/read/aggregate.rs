@@ -11,9 +11,9 @@ use super::gather::{Gather, Needed};
 use super::operand::{Operand, Waiting};
 use super::source::Source;
 use super::view::unreadable;
-use crate::recent::SeriesName;
 use crate::retention::Limits;
 use crate::segment::PageSlot;
+use crate::series::SeriesName;
 
 impl EntityView<'_> {
     /// Adds the instances in the range of an attribute, those of these series of it. Returns whether

@@ -14,10 +14,10 @@ use super::source::Source;
 use super::view::{View, unreadable};
 use crate::chunk::ChunkStats;
 use crate::live::LiveSegment;
-use crate::recent::{RecentEntity, SeriesName};
+use crate::recent::RecentEntity;
 use crate::retention::Limits;
 use crate::segment::{EntityRow, PageSlot, SegmentError, SeriesSummary};
-use crate::series::{Corrections, EntityKey, Entry, Head, SeriesKey};
+use crate::series::{Corrections, EntityKey, Entry, Head, SeriesName};
 
 /// How many instances in memory are looked at between two looks at the time.
 const CHECKED: usize = 1_024;
@@ -68,10 +68,6 @@ impl<'a> EntityView<'a> {
         &self.key.id
     }
 
-    pub(super) fn key(&self) -> &EntityKey {
-        &self.key
-    }
-
     pub(super) fn segments(&self) -> &[(&'a LiveSegment, EntityRow)] {
         &self.segments
     }
@@ -101,17 +97,15 @@ impl<'a> EntityView<'a> {
         upto: Sequence,
         name: &SeriesName,
     ) -> Result<Corrections, SegmentError> {
-        let (attribute, dataset) = name.clone();
-        let key = SeriesKey { entity: self.key.clone(), attribute, dataset };
         let mut corrections = Corrections::default();
         for table in self.tables.iter().rev() {
             corrections = earlier(table.corrections(name), corrections);
         }
-        for (live, _) in self.segments.iter().rev() {
+        for (live, row) in self.segments.iter().rev() {
             if live.listed().upto <= upto {
                 break;
             }
-            if let Some(summary) = live.noted(live.segment().series(&key))? {
+            if let Some(summary) = live.noted(live.segment().series(row, name))? {
                 corrections = earlier(summary.corrections, corrections);
             }
         }
@@ -352,15 +346,10 @@ impl<'a> EntityView<'a> {
         mut corrections: Corrections,
         wanted: &dyn Fn(&ChunkStats) -> bool,
     ) -> Result<Vec<Source<'a>>, StoreError> {
-        let (attribute, dataset) = name.clone();
-        let key = SeriesKey { entity: self.key.clone(), attribute, dataset };
         let mut sources = Vec::new();
         for (live, row) in self.segments.iter().rev() {
-            if row.names.binary_search(name).is_err() {
-                continue;
-            }
             let segment = live.segment();
-            let Some(summary) = segment.series(&key).map_err(unreadable)? else { continue };
+            let Some(summary) = segment.series(row, name).map_err(unreadable)? else { continue };
             if wanted(&summary.stats) {
                 let later = Arc::new(corrections.clone());
                 let chunks = segment.chunks(&summary, wanted).map_err(unreadable)?;

@@ -15,7 +15,7 @@ use super::entity::{EntityView, by_attribute};
 use super::gather::Needed;
 use super::running_cut::RunningCut;
 use super::view::View;
-use crate::recent::SeriesName;
+use crate::series::SeriesName;
 
 /// The answer to a query.
 pub(crate) fn evolutions(

@@ -12,11 +12,10 @@ use super::lookup::anything;
 use super::view::unreadable;
 use crate::chunk::ChunkStats;
 use crate::live::LiveSegment;
-use crate::recent::SeriesName;
 use crate::retention::Limits;
 use crate::rolled::{RolledUp, counts};
 use crate::segment::{PageSlot, RollUp, SeriesSummary};
-use crate::series::{Corrections, SeriesKey};
+use crate::series::{Corrections, SeriesName};
 
 impl EntityView<'_> {
     /// The roll-ups in the range, of these series of one attribute, sorted by their start. What
@@ -145,17 +144,14 @@ impl EntityView<'_> {
         name: &SeriesName,
         each: &mut dyn FnMut(&LiveSegment, &SeriesSummary, &Corrections) -> Result<(), StoreError>,
     ) -> Result<(), StoreError> {
-        let (attribute, dataset) = name.clone();
-        let key = SeriesKey { entity: self.key().clone(), attribute, dataset };
         let mut later = Corrections::default();
         for table in self.tables().iter().rev() {
             later = earlier(table.corrections(name), later);
         }
         for (live, row) in self.segments().iter().rev() {
-            if row.names.binary_search(name).is_err() {
+            let Some(summary) = live.segment().series(row, name).map_err(unreadable)? else {
                 continue;
-            }
-            let Some(summary) = live.segment().series(&key).map_err(unreadable)? else { continue };
+            };
             each(live, &summary, &later)?;
             later = earlier(summary.corrections, later);
         }

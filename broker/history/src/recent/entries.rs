@@ -6,42 +6,43 @@ use musubi_model::InstanceNumber;
 
 use crate::series::Entry;
 
-/// With more entries than this, the next one is not put into a list any more.
+/// With more entries than this behind its place, an entry is not put into a list or taken out of it.
 const FEW: usize = 32;
 
-/// Entries by their numbers, each once. Most series that are in memory have one entry or a few, for
-/// which a tree would take ten times their room; many may come in any order.
+/// Entries by their numbers, each once. Nearly all come in their order, for which a list takes least;
+/// many may come in any order.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Entries {
-    /// In order; empty if there are many.
-    few: Vec<Entry>,
-    /// Empty if there are few.
-    many: BTreeMap<InstanceNumber, Entry>,
+    /// In order; empty if there is a tree.
+    list: Vec<Entry>,
+    /// Empty unless many came or went out of order.
+    tree: BTreeMap<InstanceNumber, Entry>,
 }
 
 impl Entries {
     /// Puts an entry in, in the place of the one of its number, if there is one.
     pub(super) fn insert(&mut self, entry: Entry) {
         let number = entry.recorded.number;
-        if !self.many.is_empty() {
-            self.many.insert(number, entry);
+        if !self.tree.is_empty() {
+            self.tree.insert(number, entry);
             return;
         }
-        match self.place(number) {
+        let is_next = self.list.last().is_none_or(|last| last.recorded.number < number);
+        match if is_next { Err(self.list.len()) } else { self.place(number) } {
             Ok(at) => {
-                if let Some(kept) = self.few.get_mut(at) {
+                if let Some(kept) = self.list.get_mut(at) {
                     *kept = entry;
                 }
             }
-            Err(at) if self.few.len() < FEW => {
-                if self.few.is_empty() {
-                    self.few.reserve_exact(1);
+            Err(at) if self.is_near_end(at) => {
+                if self.list.is_empty() {
+                    self.list.reserve_exact(1);
                 }
-                self.few.insert(at, entry);
+                self.list.insert(at, entry);
             }
             Err(_) => {
-                let few = std::mem::take(&mut self.few).into_iter().chain([entry]);
-                self.many = few.map(|entry| (entry.recorded.number, entry)).collect();
+                self.plant();
+                self.tree.insert(number, entry);
             }
         }
     }
@@ -49,9 +50,23 @@ impl Entries {
     /// Takes an entry out.
     pub(super) fn remove(&mut self, number: InstanceNumber) {
         if let Ok(at) = self.place(number) {
-            self.few.remove(at);
+            if self.is_near_end(at) {
+                self.list.remove(at);
+                return;
+            }
+            self.plant();
         }
-        self.many.remove(&number);
+        self.tree.remove(&number);
+    }
+
+    fn is_near_end(&self, place: usize) -> bool {
+        self.list.len() - place <= FEW
+    }
+
+    /// Makes a tree of the list.
+    fn plant(&mut self) {
+        let list = std::mem::take(&mut self.list).into_iter();
+        self.tree = list.map(|entry| (entry.recorded.number, entry)).collect();
     }
 
     /// Takes all of them out.
@@ -61,18 +76,18 @@ impl Entries {
 
     pub(super) fn get(&self, number: InstanceNumber) -> Option<&Entry> {
         match self.place(number) {
-            Ok(at) => self.few.get(at),
-            Err(_) => self.many.get(&number),
+            Ok(at) => self.list.get(at),
+            Err(_) => self.tree.get(&number),
         }
     }
 
     /// All of them, in the order of their numbers.
     pub(super) fn iter(&self) -> impl DoubleEndedIterator<Item = &Entry> {
-        self.few.iter().chain(self.many.values())
+        self.list.iter().chain(self.tree.values())
     }
 
     fn place(&self, number: InstanceNumber) -> Result<usize, usize> {
-        self.few.binary_search_by_key(&number, |entry| entry.recorded.number)
+        self.list.binary_search_by_key(&number, |entry| entry.recorded.number)
     }
 }
 

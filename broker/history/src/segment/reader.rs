@@ -1,19 +1,23 @@
 //! Reading a segment.
 
 use std::fs::File;
+use std::ops::Range;
 use std::path::Path;
 use std::sync::Arc;
 
-use musubi_model::{AttrName, DatasetId, Tenant};
+use musubi_model::Tenant;
 
 use super::blocks::{read_rollups, read_superseded};
+use super::body::{EntityBody, read_types};
+use super::few::FewReader;
+use super::names::Names;
 use super::page::{self, PageKind, Place};
-use super::row::{Blob, EntityBody, Rows, SeriesPart, read_types};
-use super::tail::{RowPlace, START, Tail};
+use super::row::{Blob, Rows, SeriesPart};
+use super::tail::{OldTail, RowPlace, START, Tail, Version};
 use super::{RollUp, Scan, SegmentError, SegmentSummary};
 use crate::chunk::{Chunk, ChunkStats};
 use crate::column::Damaged;
-use crate::series::{Corrections, EntityKey, Head};
+use crate::series::{Corrections, EntityKey, Entry, Head, SeriesName};
 
 const DAMAGED: Damaged = Damaged("a segment");
 
@@ -23,19 +27,57 @@ pub(crate) struct EntityRow {
     pub(crate) key: EntityKey,
     pub(crate) head: Head,
     /// Its series, in order.
-    pub(crate) names: Vec<(AttrName, Option<DatasetId>)>,
+    pub(crate) names: Vec<SeriesName>,
+    /// Where the instances stand that [`FewReader`] reads.
+    few: Option<(Arc<[u8]>, Range<usize>)>,
+}
+
+impl EntityRow {
+    /// Whether there is such a series.
+    pub(crate) fn has(&self, name: &SeriesName) -> bool {
+        self.names.binary_search(name).is_ok()
+    }
+
+    /// The instances of a series that stand in the row; none if none do.
+    pub(super) fn few(&self, name: &SeriesName) -> Result<Vec<Entry>, Damaged> {
+        let Ok(place) = self.names.binary_search(name) else { return Ok(Vec::new()) };
+        let Some(mut reader) = self.few_reader()? else { return Ok(Vec::new()) };
+        for _ in 0..place {
+            reader.skip()?;
+        }
+        reader.entries()
+    }
+
+    /// What reads the instances that stand in the row; none if there are none.
+    pub(super) fn few_reader(&self) -> Result<Option<FewReader<'_>>, Damaged> {
+        let Some((page, range)) = &self.few else { return Ok(None) };
+        FewReader::new(page.get(range.clone()).ok_or(DAMAGED)?).map(Some)
+    }
 }
 
 /// Where a chunk stands, and what is known of it without reading it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct ChunkRef {
     pub(crate) stats: ChunkStats,
-    blob: Blob,
+    stands: Stands,
+}
+
+/// Where the instances of a chunk are.
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum Stands {
+    /// In a page of data.
+    Page(Blob),
+    /// They stood in the row of their entity, and that was read.
+    Row(Arc<[Entry]>),
 }
 
 impl ChunkRef {
     pub(super) fn new(blob: Blob, stats: ChunkStats) -> Self {
-        Self { stats, blob }
+        Self { stats, stands: Stands::Page(blob) }
+    }
+
+    pub(super) fn of_row(entries: Arc<[Entry]>, stats: ChunkStats) -> Self {
+        Self { stats, stands: Stands::Row(entries) }
     }
 }
 
@@ -43,7 +85,7 @@ impl ChunkRef {
 #[derive(Clone, Debug)]
 pub(crate) struct RawChunk {
     page: Arc<[u8]>,
-    range: std::ops::Range<usize>,
+    range: Range<usize>,
     pub(super) stats: ChunkStats,
 }
 
@@ -67,6 +109,7 @@ pub(crate) struct Segment {
     pub(super) tail: Tail,
     /// Where the pages end.
     end: u64,
+    pub(super) version: Version,
     /// Tells this segment from others.
     token: Arc<()>,
 }
@@ -79,8 +122,8 @@ impl Segment {
     /// [`SegmentError::Damaged`] if it is no segment, or its end is missing or damaged.
     pub(crate) fn open(path: &Path) -> Result<Self, SegmentError> {
         let file = File::open(path).map_err(SegmentError::io("opening a segment"))?;
-        let (tail, end) = Tail::read(&file)?;
-        Ok(Self { file, tail, end, token: Arc::new(()) })
+        let OldTail { tail, end, version } = Tail::read(&file)?;
+        Ok(Self { file, tail, end, version, token: Arc::new(()) })
     }
 
     /// What stands in it.
@@ -121,6 +164,11 @@ impl Segment {
         Ok(None)
     }
 
+    /// The names that have numbers in it.
+    pub(crate) fn names(&self) -> &Names {
+        &self.tail.names
+    }
+
     /// The tenants of which there are entities, in order.
     pub(crate) fn tenants(&self) -> &[Tenant] {
         &self.tail.names.tenants
@@ -132,7 +180,11 @@ impl Segment {
         chunk: &ChunkRef,
         slot: &mut PageSlot,
     ) -> Result<Chunk, SegmentError> {
-        let (page, range) = self.blob(chunk.blob, slot)?;
+        let blob = match &chunk.stands {
+            Stands::Page(blob) => *blob,
+            Stands::Row(entries) => return Ok(Chunk::few(entries.clone())),
+        };
+        let (page, range) = self.blob(blob, slot)?;
         let read = Chunk::parse(page, range)?;
         if u64::try_from(read.len()) == Ok(chunk.stats.count) {
             Ok(read)
@@ -144,15 +196,15 @@ impl Segment {
     /// Reads a chunk, to be written again as it is.
     pub(super) fn load_raw(
         &self,
-        chunk: &ChunkRef,
+        (blob, stats): (Blob, ChunkStats),
         slot: &mut PageSlot,
     ) -> Result<RawChunk, SegmentError> {
-        self.load(chunk, slot)?;
-        let (page, range) = self.blob(chunk.blob, slot)?;
-        Ok(RawChunk { page, range, stats: chunk.stats })
+        self.load(&ChunkRef::new(blob, stats), slot)?;
+        let (page, range) = self.blob(blob, slot)?;
+        Ok(RawChunk { page, range, stats })
     }
 
-    /// Everything, in the order in which it was written.
+    /// All entities, in order.
     pub(crate) fn scan(&self) -> Scan<'_> {
         Scan::new(self)
     }
@@ -193,18 +245,23 @@ impl Segment {
         rows: &Rows<'_>,
         wanted: Option<&[u32]>,
     ) -> Result<Option<EntityRow>, SegmentError> {
-        let names = &self.tail.names;
-        let mut input = rows.body();
-        let types = read_types(&mut input)?;
-        if wanted.is_some_and(|wanted| !types.iter().any(|number| wanted.contains(number))) {
-            return Ok(None);
+        if let Some(wanted) = wanted {
+            let types = read_types(self.version, &mut rows.body())?;
+            if !types.iter().any(|number| wanted.contains(number)) {
+                return Ok(None);
+            }
         }
-        let body = EntityBody::read(names, &types, &mut input)?;
-        let series = body.names.into_iter().map(|(attribute, dataset)| {
-            Ok((names.attribute(attribute)?.clone(), names.dataset(dataset)?.cloned()))
-        });
+        let names = &self.tail.names;
+        let body = EntityBody::read(names, self.version, rows.body_bytes())?;
+        let series = body.names.into_iter().map(|numbers| names.series(numbers));
         let series = series.collect::<Result<Vec<_>, Damaged>>()?;
-        Ok(Some(EntityRow { key: self.entity_key(rows)?, head: body.head, names: series }))
+        let few = body.few.len();
+        Ok(Some(EntityRow {
+            key: self.entity_key(rows)?,
+            head: body.head,
+            names: series,
+            few: (few > 0).then(|| rows.end_of_body(few)),
+        }))
     }
 
     pub(super) fn entity_key(&self, rows: &Rows<'_>) -> Result<EntityKey, Damaged> {
@@ -230,7 +287,7 @@ impl Segment {
         &self,
         blob: Blob,
         slot: &mut PageSlot,
-    ) -> Result<(Arc<[u8]>, std::ops::Range<usize>), SegmentError> {
+    ) -> Result<(Arc<[u8]>, Range<usize>), SegmentError> {
         let size = |number: u32| usize::try_from(number).map_err(|_| DAMAGED);
         let held = slot
             .held

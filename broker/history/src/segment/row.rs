@@ -6,15 +6,13 @@
 use std::ops::Range;
 use std::sync::Arc;
 
-use musubi_model::{Sequence, Timestamp};
+use musubi_model::Sequence;
 
-use super::names::Names;
-use super::page::{PageKind, ROW_PAGE};
+use super::page::{PageFile, PageKind, ROW_PAGE};
 use super::tail::{FirstRow, RowPlace};
 use super::{Segment, SegmentError};
 use crate::chunk::ChunkStats;
-use crate::column::{Damaged, Input, put_measured, put_signed, put_sized, put_unsigned};
-use crate::series::Head;
+use crate::column::{Damaged, Input, put_sized, put_unsigned};
 
 const DAMAGED: Damaged = Damaged("a row");
 
@@ -22,7 +20,7 @@ const DAMAGED: Damaged = Damaged("a row");
 #[derive(Clone, Copy, Debug)]
 pub(super) struct RowKey<'a> {
     pub(super) tenant: u32,
-    pub(super) id: &'a str,
+    pub(super) id: &'a [u8],
     pub(super) attribute: u32,
     pub(super) dataset: u32,
 }
@@ -38,6 +36,8 @@ pub(super) struct RowPage {
     first: Option<FirstRow>,
     /// The id of the row before.
     id: Vec<u8>,
+    /// What stands before the body of a row.
+    head: Vec<u8>,
 }
 
 impl RowPage {
@@ -46,19 +46,24 @@ impl RowPage {
         self.first.is_none() || self.bytes.len() + key.id.len() + body.len() + 16 <= ROW_PAGE
     }
 
-    pub(super) fn push(&mut self, key: RowKey<'_>, body: &[u8]) {
-        let id = key.id.as_bytes();
-        let shared = self.id.iter().zip(id).take_while(|(left, right)| left == right).count();
-        put_measured(&mut self.bytes, |row| {
-            put_unsigned(row, u64::from(key.tenant));
-            put_unsigned(row, u64::try_from(shared).unwrap_or_default());
-            put_sized(row, id.get(shared..).unwrap_or_default());
-            row.extend_from_slice(body);
-        });
-        self.id.clear();
-        self.id.extend_from_slice(id);
+    pub(super) fn push(&mut self, key: RowKey<'_>, body: &[u8]) -> Result<(), Damaged> {
         let RowKey { tenant, id, attribute, dataset } = key;
-        self.first.get_or_insert_with(|| FirstRow { tenant, id: id.into(), attribute, dataset });
+        if self.first.is_none() {
+            let id = std::str::from_utf8(id).map_err(|_| DAMAGED)?.into();
+            self.first = Some(FirstRow { tenant, id, attribute, dataset });
+        }
+        let shared = self.id.iter().zip(id).take_while(|(left, right)| left == right).count();
+        let rest = id.get(shared..).unwrap_or_default();
+        self.head.clear();
+        put_unsigned(&mut self.head, u64::from(tenant));
+        put_unsigned(&mut self.head, length(shared));
+        put_sized(&mut self.head, rest);
+        put_unsigned(&mut self.bytes, length(self.head.len() + body.len()));
+        self.bytes.extend_from_slice(&self.head);
+        self.bytes.extend_from_slice(body);
+        self.id.truncate(shared);
+        self.id.extend_from_slice(rest);
+        Ok(())
     }
 
     /// Its bytes and what its directory entry says, if there are rows; it is empty then.
@@ -67,6 +72,19 @@ impl RowPage {
         self.id.clear();
         Some((std::mem::take(&mut self.bytes), first))
     }
+}
+
+/// Writes a page of rows, if there is something in it.
+pub(super) fn end_rows(
+    file: &mut PageFile,
+    kind: PageKind,
+    (page, places): (&mut RowPage, &mut Vec<RowPlace>),
+) -> Result<(), SegmentError> {
+    if let Some((bytes, first)) = page.take() {
+        let place = file.append_page(kind, &bytes)?;
+        places.push(RowPlace { place, first });
+    }
+    Ok(())
 }
 
 /// The rows of one kind, read one after the other.
@@ -154,80 +172,19 @@ impl<'a> Rows<'a> {
     }
 
     pub(super) fn body(&self) -> Input<'_> {
+        Input::new(self.body_bytes())
+    }
+
+    pub(super) fn body_bytes(&self) -> &[u8] {
         let page = self.page.as_deref().unwrap_or_default();
-        Input::new(page.get(self.body.clone()).unwrap_or_default())
-    }
-}
-
-/// What a row says of an entity, after its types: see [`read_types`].
-#[derive(Debug)]
-pub(super) struct EntityBody {
-    pub(super) head: Head,
-    pub(super) names: Vec<(u32, u32)>,
-}
-
-impl EntityBody {
-    pub(super) fn write(head: &Head, types: &[u32], names: &[(u32, u32)]) -> Vec<u8> {
-        let mut out = Vec::with_capacity(SMALL);
-        put_unsigned(&mut out, length(types.len()));
-        for number in types {
-            put_unsigned(&mut out, u64::from(*number));
-        }
-        let created = head.created_at.to_bits();
-        put_signed(&mut out, created);
-        put_signed(&mut out, head.modified_at.to_bits().wrapping_sub(created));
-        match head.deleted_at {
-            Some(time) => {
-                out.push(1);
-                put_signed(&mut out, time.to_bits().wrapping_sub(created));
-            }
-            None => out.push(0),
-        }
-        put_unsigned(&mut out, head.existence_of.0);
-        put_unsigned(&mut out, head.removed_upto.0);
-        put_unsigned(&mut out, length(names.len()));
-        for (attribute, dataset) in names {
-            put_unsigned(&mut out, u64::from(*attribute));
-            put_unsigned(&mut out, u64::from(*dataset));
-        }
-        out
+        page.get(self.body.clone()).unwrap_or_default()
     }
 
-    /// Reads what follows the types.
-    pub(super) fn read(
-        names: &Names,
-        types: &[u32],
-        input: &mut Input<'_>,
-    ) -> Result<Self, Damaged> {
-        let types: Result<Vec<_>, _> =
-            types.iter().map(|number| names.type_name(*number).cloned()).collect();
-        let created = input.signed()?;
-        let modified = created.wrapping_add(input.signed()?);
-        let deleted = match input.byte()? {
-            0 => None,
-            _ => Some(created.wrapping_add(input.signed()?)),
-        };
-        let head = Head {
-            types: types?,
-            created_at: Timestamp::from_bits(created),
-            modified_at: Timestamp::from_bits(modified),
-            deleted_at: deleted.map(Timestamp::from_bits),
-            existence_of: Sequence(input.unsigned()?),
-            removed_upto: Sequence(input.unsigned()?),
-        };
-        let number = bounded(input)?;
-        let mut names = Vec::with_capacity(number);
-        for _ in 0..number {
-            names.push((input.short()?, input.short()?));
-        }
-        Ok(Self { head, names })
+    /// The last bytes of the body, so many, with the page in which they stand.
+    pub(super) fn end_of_body(&self, length: usize) -> (Arc<[u8]>, Range<usize>) {
+        let page = self.page.clone().unwrap_or_default();
+        (page, self.body.end.saturating_sub(length)..self.body.end)
     }
-}
-
-/// The types at the beginning of an entity's row.
-pub(super) fn read_types(input: &mut Input<'_>) -> Result<Vec<u32>, Damaged> {
-    let number = bounded(input)?;
-    (0..number).map(|_| input.short()).collect()
 }
 
 /// Where something stands that is read as a whole: in which page of data, where in it, how long.
@@ -316,12 +273,12 @@ impl SeriesPart {
     }
 }
 
-fn length(number: usize) -> u64 {
+pub(super) fn length(number: usize) -> u64 {
     u64::try_from(number).unwrap_or(u64::MAX)
 }
 
 /// A number of things of which each takes at least a byte of the input.
-fn bounded(input: &mut Input<'_>) -> Result<usize, Damaged> {
+pub(super) fn bounded(input: &mut Input<'_>) -> Result<usize, Damaged> {
     let number = input.size()?;
     if number > input.len() { Err(DAMAGED) } else { Ok(number) }
 }

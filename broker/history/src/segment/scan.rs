@@ -2,52 +2,58 @@
 
 use std::collections::VecDeque;
 
+use musubi_model::Tenant;
+
+use super::body::{EntityBody, SeriesNumbers, is_whole};
+use super::few::FewReader;
 use super::page::PageKind;
-use super::reader::{ChunkRef, PageSlot, RawChunk};
-use super::row::{Rows, SeriesPart};
-use super::{RollUp, Segment, SegmentError};
+use super::reader::{PageSlot, RawChunk};
+use super::row::{Blob, Rows, SeriesPart};
+use super::{ChunkRef, RollUp, Segment, SegmentError};
+use crate::chunk::ChunkStats;
 use crate::column::Damaged;
-use crate::series::{Corrections, EntityKey, Entry, Head, SeriesKey};
+use crate::series::{Corrections, EntityKey, Entry, Head, SeriesName};
 
 const DAMAGED: Damaged = Damaged("the order of a segment");
 
-/// What a segment is made of, in the order in which it was written.
+/// What an entity of a segment is made of, in the order in which it was written.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) enum Row {
-    /// An entity; its series follow.
-    Entity(EntityKey, Head),
     /// A series; its entries and then its roll-ups follow.
-    Series(SeriesKey, Corrections),
+    Series(SeriesName, Corrections),
     /// An instance.
     Entry(Entry),
     /// A roll-up.
     RollUp(RollUp),
 }
 
-/// See [`Segment::scan`]. It holds a page of each kind and one chunk. After an error there is
-/// nothing more.
+/// The entities of a segment one after the other, each of which may be [opened](Self::open). It holds
+/// a page of each kind and one chunk.
 #[derive(Debug)]
 pub(crate) struct Scan<'a> {
     segment: &'a Segment,
     entities: Rows<'a>,
+    /// Whether `entities` is at one.
+    is_at_entity: bool,
     series: Rows<'a>,
-    /// The row of a series that was read and not told yet.
-    next: Option<(SeriesKey, SeriesPart)>,
-    /// The entity and the series of which it is told.
-    entity: Option<EntityKey>,
-    current: Option<SeriesKey>,
+    /// Whether `series` is at a row that was not told yet.
+    is_at_series: bool,
+    /// The series of the entity that was opened that were not told yet, and of each the instances that
+    /// stood in the entity's row.
+    names: VecDeque<(SeriesNumbers, Vec<Entry>)>,
+    /// The series that is told, if it has rows of its own.
+    current: Option<SeriesNumbers>,
     /// What is left of the row of a series.
     part: VecDeque<Pending>,
     ready: VecDeque<Row>,
     slot: PageSlot,
-    failed: bool,
 }
 
 /// What is read next.
 #[derive(Debug)]
 enum Pending {
-    Chunk(ChunkRef),
-    RollUps(super::row::Blob),
+    Chunk(Blob, ChunkStats),
+    RollUps(Blob),
 }
 
 impl<'a> Scan<'a> {
@@ -55,26 +61,72 @@ impl<'a> Scan<'a> {
         Self {
             segment,
             entities: Rows::new(segment, PageKind::Entities, 0),
+            is_at_entity: false,
             series: Rows::new(segment, PageKind::Series, 0),
-            next: None,
-            entity: None,
+            is_at_series: false,
+            names: VecDeque::new(),
             current: None,
             part: VecDeque::new(),
             ready: VecDeque::new(),
             slot: PageSlot::default(),
-            failed: false,
         }
     }
 
-    fn step(&mut self) -> Result<Option<Row>, SegmentError> {
+    /// Goes to the next entity, if there is one. Of the one before nothing may be left.
+    pub(crate) fn next_entity(&mut self) -> Result<bool, SegmentError> {
+        if !(self.names.is_empty() && self.part.is_empty() && self.ready.is_empty()) {
+            return Err(DAMAGED.into());
+        }
+        self.current = None;
+        self.is_at_entity = self.entities.advance()?;
+        if !self.is_at_entity {
+            // Series of no entity would be lost.
+            self.is_at_series = self.is_at_series || self.series.advance()?;
+            if self.is_at_series {
+                return Err(DAMAGED.into());
+            }
+        }
+        Ok(self.is_at_entity)
+    }
+
+    /// The number of the tenant and the id of the entity at which it is.
+    pub(crate) fn entity(&self) -> Option<(u32, &[u8])> {
+        self.is_at_entity.then(|| (self.entities.tenant(), self.entities.id()))
+    }
+
+    /// Its tenant.
+    pub(crate) fn tenant(&self) -> Result<&'a Tenant, Damaged> {
+        self.segment.tail.names.tenant(self.entities.tenant())
+    }
+
+    /// The body of its row, if that is all there is of it, and it says nothing of older segments.
+    pub(crate) fn whole(&self) -> Option<&[u8]> {
+        let body = self.entities.body_bytes();
+        is_whole(self.segment.version, body).then_some(body)
+    }
+
+    /// What is known of the entity; [`step`](Self::step) tells of its series from then on.
+    pub(crate) fn open(&mut self) -> Result<(EntityKey, Head), SegmentError> {
+        let names = &self.segment.tail.names;
+        let body = EntityBody::read(names, self.segment.version, self.entities.body_bytes())?;
+        let mut few = if body.few.is_empty() { None } else { Some(FewReader::new(body.few)?) };
+        for numbers in body.names {
+            let entries = few.as_mut().map(FewReader::entries).transpose()?;
+            self.names.push_back((numbers, entries.unwrap_or_default()));
+        }
+        Ok((self.segment.entity_key(&self.entities)?, body.head))
+    }
+
+    /// The next row of the entity that was opened.
+    pub(crate) fn step(&mut self) -> Result<Option<Row>, SegmentError> {
         loop {
             if let Some(row) = self.ready.pop_front() {
                 return Ok(Some(row));
             }
             if let Some(pending) = self.part.pop_front() {
                 self.load(&pending)?;
-            } else if !self.series_row()? {
-                return self.entity_row();
+            } else if !self.further_part()? && !self.next_series()? {
+                return Ok(None);
             }
         }
     }
@@ -82,22 +134,16 @@ impl<'a> Scan<'a> {
     /// The next chunk of the series that was told last, instead of its entries. None once the
     /// chunks are over, or after one of the entries was told.
     pub(crate) fn next_chunk(&mut self) -> Result<Option<RawChunk>, SegmentError> {
-        let next = self.take_chunk();
-        self.failed |= next.is_err();
-        next
-    }
-
-    fn take_chunk(&mut self) -> Result<Option<RawChunk>, SegmentError> {
-        while self.ready.is_empty() && !self.failed {
+        while self.ready.is_empty() {
             match self.part.pop_front() {
-                Some(Pending::Chunk(chunk)) => {
-                    return self.segment.load_raw(&chunk, &mut self.slot).map(Some);
+                Some(Pending::Chunk(blob, stats)) => {
+                    return self.segment.load_raw((blob, stats), &mut self.slot).map(Some);
                 }
                 Some(rollups) => {
                     self.part.push_front(rollups);
                     break;
                 }
-                None if self.series_row()? => {}
+                None if self.further_part()? => {}
                 None => break,
             }
         }
@@ -106,8 +152,9 @@ impl<'a> Scan<'a> {
 
     fn load(&mut self, pending: &Pending) -> Result<(), SegmentError> {
         match pending {
-            Pending::Chunk(chunk) => {
-                let entries = self.segment.load(chunk, &mut self.slot)?.entries()?;
+            Pending::Chunk(blob, stats) => {
+                let chunk = ChunkRef::new(*blob, *stats);
+                let entries = self.segment.load(&chunk, &mut self.slot)?.entries()?;
                 self.ready.extend(entries.into_iter().map(Row::Entry));
             }
             Pending::RollUps(blob) => {
@@ -118,55 +165,73 @@ impl<'a> Scan<'a> {
         Ok(())
     }
 
-    /// Goes on with the next row of a series, if it is of the entity of which it is told.
-    fn series_row(&mut self) -> Result<bool, SegmentError> {
-        if self.next.is_none() && self.series.advance()? {
-            let mut input = self.series.body();
-            let names = &self.segment.tail.names;
-            let key = SeriesKey {
-                entity: self.segment.entity_key(&self.series)?,
-                attribute: names.attribute(input.short()?)?.clone(),
-                dataset: names.dataset(input.short()?)?.cloned(),
-            };
-            self.next = Some((key, SeriesPart::read(&mut input)?));
+    /// Goes on with a further row of the series that is told, if there is one.
+    fn further_part(&mut self) -> Result<bool, SegmentError> {
+        let Some(current) = self.current else { return Ok(false) };
+        let is_further = self.row_of_entity()?.is_some_and(|(numbers, _)| numbers == current);
+        if is_further {
+            self.take_part()?;
         }
-        let of_entity = |(key, _): &mut (SeriesKey, _)| Some(&key.entity) == self.entity.as_ref();
-        let Some((key, part)) = self.next.take_if(of_entity) else {
-            return Ok(false);
+        Ok(is_further)
+    }
+
+    /// Goes to the next series of the entity.
+    fn next_series(&mut self) -> Result<bool, SegmentError> {
+        self.current = None;
+        let Some((numbers, few)) = self.names.pop_front() else {
+            // A series that the entity does not name would be lost.
+            return if self.row_of_entity()?.is_none() { Ok(false) } else { Err(DAMAGED.into()) };
         };
-        if part.first.is_some() {
-            let corrections = self.segment.corrections(&part, &mut self.slot)?;
-            self.current = Some(key.clone());
-            self.ready.push_back(Row::Series(key, corrections));
-        } else if self.current.as_ref() != Some(&key) {
+        let name = self.segment.tail.names.series(numbers)?;
+        if !few.is_empty() {
+            self.ready.push_back(Row::Series(name, Corrections::default()));
+            self.ready.extend(few.into_iter().map(Row::Entry));
+            return Ok(true);
+        }
+        if self.row_of_entity()? != Some((numbers, true)) {
             return Err(DAMAGED.into());
         }
-        let chunks = part.chunks.into_iter();
-        self.part.extend(chunks.map(|(blob, stats)| Pending::Chunk(ChunkRef::new(blob, stats))));
-        self.part.extend(part.rollups.into_iter().map(|(blob, _)| Pending::RollUps(blob)));
+        self.current = Some(numbers);
+        let corrections = self.take_part()?;
+        self.ready.push_back(Row::Series(name, corrections));
         Ok(true)
     }
 
-    fn entity_row(&mut self) -> Result<Option<Row>, SegmentError> {
-        if !self.entities.advance()? {
-            // Series of no entity would be lost.
-            return if self.next.is_none() { Ok(None) } else { Err(DAMAGED.into()) };
+    /// Of which series the next row is that was not told, and whether it is the first one of it; none
+    /// if it is of a later entity.
+    fn row_of_entity(&mut self) -> Result<Option<(SeriesNumbers, bool)>, SegmentError> {
+        self.is_at_series = self.is_at_series || self.series.advance()?;
+        if !self.is_at_series {
+            return Ok(None);
         }
-        let row = self.segment.entity_row(&self.entities, None)?.ok_or(DAMAGED)?;
-        self.entity = Some(row.key.clone());
-        Ok(Some(Row::Entity(row.key, row.head)))
+        let here = (self.series.tenant(), self.series.id());
+        let entity = (self.entities.tenant(), self.entities.id());
+        if here < entity {
+            return Err(DAMAGED.into());
+        }
+        if here > entity {
+            return Ok(None);
+        }
+        let mut input = self.series.body();
+        let numbers = (input.short()?, input.short()?);
+        Ok(Some((numbers, input.byte()? != 0)))
     }
-}
 
-impl Iterator for Scan<'_> {
-    type Item = Result<Row, SegmentError>;
-
-    fn next(&mut self) -> Option<Self::Item> {
-        if self.failed {
-            return None;
-        }
-        let step = self.step();
-        self.failed = step.is_err();
-        step.transpose()
+    /// Takes what the row of a series says. Returns its corrections, if it is the first one.
+    fn take_part(&mut self) -> Result<Corrections, SegmentError> {
+        let mut input = self.series.body();
+        // Behind the numbers of its names.
+        input.short()?;
+        input.short()?;
+        let part = SeriesPart::read(&mut input)?;
+        self.is_at_series = false;
+        let corrections = match &part.first {
+            Some(_) => self.segment.corrections(&part, &mut self.slot)?,
+            None => Corrections::default(),
+        };
+        let chunks = part.chunks.into_iter();
+        self.part.extend(chunks.map(|(blob, stats)| Pending::Chunk(blob, stats)));
+        self.part.extend(part.rollups.into_iter().map(|(blob, _)| Pending::RollUps(blob)));
+        Ok(corrections)
     }
 }

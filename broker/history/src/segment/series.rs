@@ -1,11 +1,13 @@
 //! The series of a segment, and where their chunks stand.
 
+use std::sync::Arc;
+
 use super::page::PageKind;
 use super::row::{Rows, SeriesPart};
-use super::{ChunkRef, PageSlot, RollUp, Segment, SegmentError};
+use super::{ChunkRef, EntityRow, PageSlot, RollUp, Segment, SegmentError};
 use crate::chunk::ChunkStats;
 use crate::column::Damaged;
-use crate::series::{Corrections, EntityKey, SeriesKey};
+use crate::series::{Corrections, EntityKey, Entry, SeriesKey, SeriesName};
 
 const DAMAGED: Damaged = Damaged("a series");
 
@@ -18,22 +20,64 @@ pub(crate) struct SeriesSummary {
     pub(crate) stats: ChunkStats,
     /// How many roll-ups there are.
     pub(crate) rollups: u64,
-    /// The page in which its first row stands.
-    page: usize,
+    stands: Stands,
+}
+
+/// Where a series is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum Stands {
+    /// In the row of its entity: these are its instances.
+    Row(Arc<[Entry]>),
+    /// Elsewhere: its first row is in this page.
+    Page(usize),
+}
+
+impl SeriesSummary {
+    /// Of a series of few instances, which stand in the row of their entity.
+    fn of_row(key: SeriesKey, entries: Vec<Entry>) -> Self {
+        let (corrections, stats) = (Corrections::default(), ChunkStats::of(&entries));
+        Self { key, corrections, stats, rollups: 0, stands: Stands::Row(entries.into()) }
+    }
 }
 
 impl Segment {
     /// The series of an entity, in order.
-    pub(crate) fn series_of(&self, key: &EntityKey) -> Result<Vec<SeriesSummary>, SegmentError> {
-        let Some(tenant) = self.tail.names.number_of_tenant(&key.tenant) else {
-            return Ok(Vec::new());
+    pub(crate) fn series_of(&self, row: &EntityRow) -> Result<Vec<SeriesSummary>, SegmentError> {
+        let mut found = Vec::with_capacity(row.names.len());
+        if let Some(mut few) = row.few_reader()? {
+            for name in &row.names {
+                let entries = few.entries()?;
+                if !entries.is_empty() {
+                    found.push(SeriesSummary::of_row(SeriesKey::new(&row.key, name), entries));
+                }
+            }
+        }
+        if found.len() == row.names.len() {
+            return Ok(found);
+        }
+        let Some(tenant) = self.tail.names.number_of_tenant(&row.key.tenant) else {
+            return Ok(found);
         };
-        let rows = self.rows_from(PageKind::Series, tenant, key.id.as_str());
-        self.collect(rows, tenant, key, None)
+        let rows = self.rows_from(PageKind::Series, tenant, row.key.id.as_str());
+        found.extend(self.collect(rows, tenant, &row.key, None)?);
+        found.sort_by(|one, other| one.key.cmp(&other.key));
+        Ok(found)
     }
 
-    /// One series, if it is there.
-    pub(crate) fn series(&self, key: &SeriesKey) -> Result<Option<SeriesSummary>, SegmentError> {
+    /// One series of an entity, if it is there.
+    pub(crate) fn series(
+        &self,
+        row: &EntityRow,
+        name: &SeriesName,
+    ) -> Result<Option<SeriesSummary>, SegmentError> {
+        if !row.has(name) {
+            return Ok(None);
+        }
+        let key = SeriesKey::new(&row.key, name);
+        let few = row.few(name)?;
+        if !few.is_empty() {
+            return Ok(Some(SeriesSummary::of_row(key, few)));
+        }
         let Some(tenant) = self.tail.names.number_of_tenant(&key.entity.tenant) else {
             return Ok(None);
         };
@@ -49,7 +93,7 @@ impl Segment {
             ) < wanted
         });
         let rows = Rows::new(self, PageKind::Series, page.saturating_sub(1));
-        Ok(self.collect(rows, tenant, &key.entity, Some(key))?.into_iter().next())
+        Ok(self.collect(rows, tenant, &key.entity, Some(&key))?.into_iter().next())
     }
 
     /// Where the chunks of a series stand, in their order; of those that the caller wants.
@@ -58,8 +102,15 @@ impl Segment {
         series: &SeriesSummary,
         wanted: impl Fn(&ChunkStats) -> bool,
     ) -> Result<Vec<ChunkRef>, SegmentError> {
+        let page = match &series.stands {
+            Stands::Row(entries) if wanted(&series.stats) => {
+                return Ok(vec![ChunkRef::of_row(entries.clone(), series.stats)]);
+            }
+            Stands::Row(_) => return Ok(Vec::new()),
+            Stands::Page(page) => *page,
+        };
         let mut chunks = Vec::new();
-        self.parts(series, |part| {
+        self.parts((&series.key, page), |part| {
             let stand = part.chunks.into_iter().filter(|(_, stats)| wanted(stats));
             chunks.extend(stand.map(|(blob, stats)| ChunkRef::new(blob, stats)));
             Ok(())
@@ -70,11 +121,12 @@ impl Segment {
     /// The roll-ups of a series, in the order of [`RollUp::key`].
     pub(crate) fn rollups(&self, series: &SeriesSummary) -> Result<Vec<RollUp>, SegmentError> {
         let mut rollups = Vec::new();
+        let Stands::Page(page) = &series.stands else { return Ok(rollups) };
         if series.rollups == 0 {
             return Ok(rollups);
         }
         let mut slot = PageSlot::default();
-        self.parts(series, |part| {
+        self.parts((&series.key, *page), |part| {
             for (blob, _) in part.rollups {
                 rollups.extend(self.read_rollups(blob, &mut slot)?);
             }
@@ -123,7 +175,7 @@ impl Segment {
                     corrections: self.corrections(&part, &mut slot)?,
                     stats: ChunkStats::default(),
                     rollups: 0,
-                    page: rows.page(),
+                    stands: Stands::Page(rows.page()),
                 });
             }
             let Some(series) = found.last_mut() else {
@@ -140,14 +192,14 @@ impl Segment {
     /// What stands in the rows of a series.
     fn parts(
         &self,
-        series: &SeriesSummary,
+        (key, page): (&SeriesKey, usize),
         mut each: impl FnMut(SeriesPart) -> Result<(), SegmentError>,
     ) -> Result<(), SegmentError> {
         let names = &self.tail.names;
-        let entity = &series.key.entity;
+        let entity = &key.entity;
         let tenant = names.number_of_tenant(&entity.tenant).ok_or(DAMAGED)?;
-        let wanted = (&series.key.attribute, series.key.dataset.as_ref());
-        let mut rows = Rows::new(self, PageKind::Series, series.page);
+        let wanted = (&key.attribute, key.dataset.as_ref());
+        let mut rows = Rows::new(self, PageKind::Series, page);
         let mut begun = false;
         while rows.advance()? {
             let mut found = (rows.tenant(), rows.id()) == (tenant, entity.id.as_str().as_bytes());

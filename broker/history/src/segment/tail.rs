@@ -13,15 +13,32 @@ use crate::column::Damaged;
 
 const MAGIC: [u8; 8] = *b"MusubiHi";
 
-/// The version of the format; another one is refused.
-const VERSION: u32 = 1;
+/// The version of the format. One that is not known is refused.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Version {
+    /// No instances stand in the rows of entities. It is read, and not written any more.
+    Before,
+    /// That in which segments are written.
+    Now,
+}
 
 /// What stands at the beginning of a segment.
-pub(super) const START: [u8; 12] = {
-    let [a, b, c, d, e, f, g, h] = MAGIC;
-    let [v, w, x, y] = VERSION.to_le_bytes();
-    [a, b, c, d, e, f, g, h, v, w, x, y]
-};
+pub(super) const START: [u8; 12] = Version::Now.start();
+
+impl Version {
+    /// What stands at the beginning of a segment of this version.
+    const fn start(self) -> [u8; 12] {
+        match self {
+            Self::Before => *b"MusubiHi\x01\0\0\0",
+            Self::Now => *b"MusubiHi\x02\0\0\0",
+        }
+    }
+
+    /// The version of which this is the beginning of a segment.
+    fn of(start: [u8; 12]) -> Option<Self> {
+        [Self::Before, Self::Now].into_iter().find(|version| version.start() == start)
+    }
+}
 
 /// The last bytes: where the tail stands, its length and checksum, a checksum of these, the magic.
 const FOOTER: usize = 32;
@@ -56,6 +73,15 @@ pub(super) struct Tail {
     pub(super) summary: SegmentSummary,
 }
 
+/// A tail as it was read.
+#[derive(Debug)]
+pub(super) struct OldTail {
+    pub(super) tail: Tail,
+    /// Where it begins: there the pages end.
+    pub(super) end: u64,
+    pub(super) version: Version,
+}
+
 impl Tail {
     /// Appends it.
     pub(super) fn write(&mut self, file: &mut PageFile) -> Result<(), SegmentError> {
@@ -74,17 +100,17 @@ impl Tail {
         Ok(())
     }
 
-    /// Reads it, and where it begins: there the pages end.
-    pub(super) fn read(file: &File) -> Result<(Self, u64), SegmentError> {
+    /// Reads it.
+    pub(super) fn read(file: &File) -> Result<OldTail, SegmentError> {
         let size = file.metadata().map_err(SegmentError::io("reading a segment's length"))?.len();
         let failed = SegmentError::io("reading the end of a segment");
         let start_bytes = u64::try_from(START.len()).map_err(|_| DAMAGED)?;
         let footer_at = size.checked_sub(32).filter(|at| *at >= start_bytes).ok_or(DAMAGED)?;
         let mut start = [0; START.len()];
         file.read_exact_at(&mut start, 0).map_err(&failed)?;
-        if start != START {
+        let Some(version) = Version::of(start) else {
             return Err(Damaged("the beginning of a segment, or its version is unknown; it").into());
-        }
+        };
         let mut footer = [0; FOOTER];
         file.read_exact_at(&mut footer, footer_at).map_err(&failed)?;
         let (offset, length, sum) = parse_footer(&footer)?;
@@ -101,7 +127,7 @@ impl Tail {
             return Err(DAMAGED.into());
         }
         tail.summary.bytes = size;
-        Ok((tail, offset))
+        Ok(OldTail { tail, end: offset, version })
     }
 
     /// Where all pages stand.

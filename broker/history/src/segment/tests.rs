@@ -1,4 +1,5 @@
 mod files;
+mod some;
 mod speed;
 
 use std::collections::BTreeMap;
@@ -7,15 +8,14 @@ use std::path::{Path, PathBuf};
 
 use musubi_model::{EntityId, InstanceNumber, Sequence, Tenant, Timestamp, TypeName};
 use musubi_query::TemporalProperty;
-use proptest::collection::{btree_map, vec};
 use proptest::prelude::*;
-use proptest::sample::select;
 use tempfile::TempDir;
 
+use self::some::everything;
 use super::*;
 use crate::chunk::ChunkStats;
-use crate::chunk::samples::{Noise, readings, some_entries, some_time, whole};
-use crate::series::{Corrections, EntityKey, Entry, Head, SeriesKey, Superseded};
+use crate::chunk::samples::{Noise, readings, whole};
+use crate::series::{Corrections, EntityKey, Entry, Head, SeriesKey, SeriesName, Superseded};
 
 type Name = (String, Option<String>);
 
@@ -39,12 +39,8 @@ fn entity_key(tenant: &str, id: &str) -> EntityKey {
     EntityKey { tenant: tenant.parse().unwrap(), id: id.parse().unwrap() }
 }
 
-fn series_key(entity: &EntityKey, (attribute, dataset): &Name) -> SeriesKey {
-    SeriesKey {
-        entity: entity.clone(),
-        attribute: attribute.parse().unwrap(),
-        dataset: dataset.as_ref().map(|name| name.parse().unwrap()),
-    }
+fn series_name((attribute, dataset): &Name) -> SeriesName {
+    (attribute.parse().unwrap(), dataset.as_ref().map(|name| name.parse().unwrap()))
 }
 
 fn head(types: &[&str]) -> Head {
@@ -68,7 +64,7 @@ fn write(path: &Path, everything: &Everything) -> SegmentSummary {
         let entity = entity_key(tenant, id);
         writer.entity(&entity, &kept.head).unwrap();
         for (name, series) in &kept.series {
-            writer.series(series_key(&entity, name), &series.corrections).unwrap();
+            writer.series(series_name(name), &series.corrections).unwrap();
             for entry in &series.entries {
                 writer.push(entry.clone()).unwrap();
             }
@@ -80,37 +76,85 @@ fn write(path: &Path, everything: &Everything) -> SegmentSummary {
     writer.finish().unwrap()
 }
 
-fn rows(everything: &Everything) -> Vec<Row> {
+/// What a segment tells of an entity: what it is, or one of its rows.
+#[derive(Clone, Debug, PartialEq)]
+enum Told {
+    Entity(EntityKey, Head),
+    Row(Row),
+}
+
+fn rows(everything: &Everything) -> Vec<Told> {
     let mut rows = Vec::new();
     for ((tenant, id), kept) in everything {
         let entity = entity_key(tenant, id);
-        rows.push(Row::Entity(entity.clone(), kept.head.clone()));
+        rows.push(Told::Entity(entity, kept.head.clone()));
         for (name, series) in &kept.series {
-            rows.push(Row::Series(series_key(&entity, name), series.corrections.clone()));
-            rows.extend(series.entries.iter().cloned().map(Row::Entry));
-            rows.extend(series.rollups.iter().copied().map(Row::RollUp));
+            rows.push(Told::Row(Row::Series(series_name(name), series.corrections.clone())));
+            rows.extend(series.entries.iter().cloned().map(Row::Entry).map(Told::Row));
+            rows.extend(series.rollups.iter().copied().map(Row::RollUp).map(Told::Row));
         }
     }
     rows
 }
 
+/// All that a segment tells, until it is over or an error comes.
+fn told(segment: &Segment) -> (Vec<Told>, Result<(), SegmentError>) {
+    let mut told = Vec::new();
+    let mut tell = || {
+        let mut scan = segment.scan();
+        while scan.next_entity()? {
+            let (key, head) = scan.open()?;
+            told.push(Told::Entity(key, head));
+            while let Some(row) = scan.step()? {
+                told.push(Told::Row(row));
+            }
+        }
+        Ok(())
+    };
+    let done = tell();
+    (told, done)
+}
+
+/// Takes over every row of a segment that is whole, and says which.
+fn take_over(segment: &Segment, into: &Path) -> Vec<EntityKey> {
+    let mut writer = SegmentWriter::create(into).unwrap();
+    let mut names = Foreign::new(segment.names());
+    let (mut scan, mut taken) = (segment.scan(), Vec::new());
+    while scan.next_entity().unwrap() {
+        if let Some(body) = scan.whole() {
+            let id = scan.entity().unwrap().1;
+            writer.whole((scan.tenant().unwrap(), id), body, &mut names).unwrap();
+            let tenant = scan.tenant().unwrap().clone();
+            let id = std::str::from_utf8(id).unwrap().parse().unwrap();
+            taken.push(EntityKey { tenant, id });
+        } else {
+            scan.open().unwrap();
+            while scan.step().unwrap().is_some() {}
+        }
+    }
+    writer.take_over(&segment.summary().stats);
+    writer.finish().unwrap();
+    taken
+}
+
 /// Everything that can be asked of a segment, against what was written.
 fn check(segment: &Segment, everything: &Everything) {
     segment.verify().unwrap();
-    let read: Vec<Row> = segment.scan().map(Result::unwrap).collect();
+    let (read, done) = told(segment);
+    done.unwrap();
     assert_eq!(read, rows(everything));
     let mut slot = PageSlot::default();
     for ((tenant, id), kept) in everything {
         let entity = entity_key(tenant, id);
         let row = segment.entity(&entity).unwrap().unwrap();
         assert_eq!((&row.key, &row.head), (&entity, &kept.head));
-        let summaries = segment.series_of(&entity).unwrap();
-        let keys: Vec<_> = kept.series.keys().map(|name| series_key(&entity, name)).collect();
+        let summaries = segment.series_of(&row).unwrap();
+        let names: Vec<_> = kept.series.keys().map(series_name).collect();
+        let keys: Vec<_> = names.iter().map(|name| SeriesKey::new(&entity, name)).collect();
         assert_eq!(summaries.iter().map(|one| one.key.clone()).collect::<Vec<_>>(), keys);
-        let names: Vec<_> = keys.into_iter().map(|key| (key.attribute, key.dataset)).collect();
         assert_eq!(row.names, names);
-        for (summary, series) in summaries.iter().zip(kept.series.values()) {
-            assert_eq!(segment.series(&summary.key).unwrap().as_ref(), Some(summary));
+        for ((summary, name), series) in summaries.iter().zip(names).zip(kept.series.values()) {
+            assert_eq!(segment.series(&row, &name).unwrap().as_ref(), Some(summary));
             assert_eq!(summary.corrections, series.corrections);
             assert_eq!(summary.stats, ChunkStats::of(&series.entries));
             assert_eq!(summary.rollups, u64::try_from(series.rollups.len()).unwrap());
@@ -125,8 +169,8 @@ fn check(segment: &Segment, everything: &Everything) {
             assert_eq!(segment.rollups(summary).unwrap(), series.rollups);
             assert!(segment.chunks(summary, |_| false).unwrap().is_empty());
         }
-        let missing = series_key(&entity, &("https://example.org/none".to_owned(), None));
-        assert_eq!(segment.series(&missing).unwrap(), None);
+        let missing = series_name(&("https://example.org/none".to_owned(), None));
+        assert_eq!(segment.series(&row, &missing).unwrap(), None);
     }
 }
 
@@ -169,74 +213,6 @@ fn check_heads(segment: &Segment, everything: &Everything) {
 const SHELTER: &str = "https://example.org/Shelter";
 const SENSOR: &str = "https://example.org/Sensor";
 
-fn some_rollups() -> impl Strategy<Value = Vec<RollUp>> {
-    let one = (vec(-1000..1000_i32, 0..4), 0..3_u64).prop_map(|(numbers, others)| {
-        let mut rollup = RollUp::empty(Level::Hour, TemporalProperty::ObservedAt, 0);
-        for _ in 0..others {
-            rollup.add(None);
-        }
-        for number in numbers {
-            rollup.add(Some(f64::from(number) / 7.0));
-        }
-        rollup
-    });
-    let key = (any::<bool>(), any::<bool>(), 0..50_i64);
-    btree_map(key, one, 0..6).prop_map(|rollups| {
-        let place = |((day, modified, period), rollup): ((bool, bool, i64), RollUp)| {
-            let level = if day { Level::Day } else { Level::Hour };
-            let property =
-                if modified { TemporalProperty::ModifiedAt } else { TemporalProperty::ObservedAt };
-            RollUp { level, property, start: period * level.micros(), ..rollup }
-        };
-        rollups.into_iter().map(place).collect()
-    })
-}
-
-fn some_series() -> impl Strategy<Value = Series> {
-    let superseded = btree_map((0..100_u64, 0..3_u32), 0..500_u64, 0..5);
-    (superseded, 0..50_u64, some_entries(8), some_rollups()).prop_map(
-        |(superseded, removed, entries, rollups)| {
-            let superseded = superseded.into_iter().map(|((sequence, ordinal), version)| {
-                let number = InstanceNumber { sequence: Sequence(sequence), ordinal };
-                Superseded { number, version: Sequence(version) }
-            });
-            let superseded = superseded.collect();
-            let corrections = Corrections { removed_upto: Sequence(removed), superseded };
-            Series { corrections, entries, rollups }
-        },
-    )
-}
-
-fn some_head() -> impl Strategy<Value = Head> {
-    (
-        prop::sample::subsequence(vec![SHELTER, SENSOR], 0..=2),
-        (some_time(), some_time(), prop::option::of(some_time())),
-        (any::<u64>(), 0..9_u64),
-    )
-        .prop_map(|(types, (created_at, modified_at, deleted_at), (existence, removed))| {
-            Head {
-                created_at,
-                modified_at,
-                deleted_at,
-                existence_of: Sequence(existence),
-                removed_upto: Sequence(removed),
-                ..head(&types)
-            }
-        })
-}
-
-fn everything() -> impl Strategy<Value = Everything> {
-    let tenant = select(vec!["", "anamizu", "nanao"]).prop_map(str::to_owned);
-    let id = select(vec!["urn:a:1", "urn:a:2", "urn:a:20", "urn:a:3", "urn:b:1", "urn:c:避"])
-        .prop_map(str::to_owned);
-    let attribute = select(vec!["https://example.org/a", "https://example.org/b", "urn:x:y"]);
-    let dataset = select(vec![None, Some("urn:set:1".to_owned()), Some("urn:set:2".to_owned())]);
-    let name = (attribute.prop_map(str::to_owned), dataset);
-    let kept = (some_head(), btree_map(name, some_series(), 0..4))
-        .prop_map(|(head, series)| Kept { head, series });
-    btree_map((tenant, id), kept, 0..7)
-}
-
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(48))]
 
@@ -251,7 +227,35 @@ proptest! {
         check_heads(&segment, &everything);
         let stranger = entity_key("nanao", "urn:q:1");
         prop_assert_eq!(segment.entity(&stranger).unwrap(), None);
-        prop_assert!(segment.series_of(&stranger).unwrap().is_empty());
+    }
+
+    #[test]
+    fn a_row_that_is_taken_over_says_in_another_segment_what_it_said(everything in everything()) {
+        let folder = TempDir::new().unwrap();
+        write(&path(&folder), &everything);
+        let segment = Segment::open(&path(&folder)).unwrap();
+        let into = folder.path().join("2.segment");
+        let taken = take_over(&segment, &into);
+        let whole = |(entity, kept): &(&(String, String), &Kept)| {
+            let is_short = |series: &Series| {
+                let is_short = series.corrections.is_empty() && series.rollups.is_empty();
+                is_short && (1..=few::FEW).contains(&series.entries.len())
+            };
+            let is_whole = kept.head.removed_upto == Sequence(0)
+                && !kept.series.is_empty()
+                && kept.series.values().all(is_short);
+            assert_eq!(is_whole, taken.contains(&entity_key(&entity.0, &entity.1)));
+            is_whole
+        };
+        let left = everything.iter().filter(whole);
+        let left: Everything = left.map(|(key, kept)| (key.clone(), kept.clone())).collect();
+        let segment = Segment::open(&into).unwrap();
+        let summary = segment.summary();
+        let instances = left.values().flat_map(|kept| kept.series.values());
+        let instances = instances.map(|series| series.entries.len()).sum::<usize>();
+        prop_assert_eq!(summary.stats.count, u64::try_from(instances).unwrap());
+        prop_assert_eq!(summary.entities, u64::try_from(left.len()).unwrap());
+        check(&segment, &left);
     }
 }
 

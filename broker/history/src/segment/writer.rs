@@ -1,19 +1,23 @@
 //! Writing a segment.
 
+use std::borrow::Borrow;
 use std::fs::{self, OpenOptions};
 use std::path::{Path, PathBuf};
 
-use musubi_model::{InstanceNumber, Sequence};
+use musubi_model::{InstanceNumber, Sequence, Tenant};
 use serde::{Deserialize, Serialize};
 
 use super::blocks::{BLOCK, write_rollups, write_superseded};
-use super::names::NewNames;
+use super::body::{EntityBody, renumber};
+use super::few::{FEW, FewWriter};
+use super::names::{Foreign, NewNames};
+use super::open::{OpenEntity, OpenSeries, Unfinished};
 use super::page::{DATA_PAGE, PageFile, PageKind, Place};
-use super::row::{Blob, EntityBody, RowKey, RowPage, SeriesPart};
+use super::row::{Blob, RowKey, RowPage, SeriesPart, end_rows};
 use super::tail::{RowPlace, START, Tail};
-use super::{Level, RawChunk, RollUp, SegmentError};
+use super::{RawChunk, RollUp, SegmentError};
 use crate::chunk::{CHUNK, CHUNK_BYTES, Chunk, ChunkStats, cut_at_gaps, entry_order};
-use crate::series::{Corrections, EntityKey, Entry, Head, SeriesKey};
+use crate::series::{Corrections, EntityKey, Entry, Head, SeriesName};
 
 /// What stands in a segment.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -23,7 +27,8 @@ pub(crate) struct SegmentSummary {
     pub(crate) bytes: u64,
     pub(crate) entities: u64,
     pub(crate) series: u64,
-    /// Of all instances.
+    /// Of all instances. Between the times that it says there may be fewer, if rows were taken over as
+    /// they were.
     pub(crate) stats: ChunkStats,
     pub(crate) rollups: u64,
     /// How many instances are said to be superseded.
@@ -43,46 +48,17 @@ pub(crate) struct SegmentWriter {
     entities: (RowPage, Vec<RowPlace>),
     series: (RowPage, Vec<RowPlace>),
     data: (Vec<u8>, Vec<Place>),
+    /// The entity of the last row, by the number of its tenant and its id.
+    last: Option<(u32, Vec<u8>)>,
     entity: Option<OpenEntity>,
     open: Option<OpenSeries>,
+    /// The instances of the entity that stand in its row.
+    few: FewWriter,
+    /// The body of a row.
+    body: Vec<u8>,
     summary: SegmentSummary,
-}
-
-/// The file that is removed unless it was finished.
-#[derive(Debug)]
-struct Unfinished(Option<PathBuf>);
-
-impl Drop for Unfinished {
-    fn drop(&mut self) {
-        if let Some(part) = self.0.take() {
-            // It stands in nobody's way: the next one of this name begins anew.
-            let _ = fs::remove_file(part);
-        }
-    }
-}
-
-/// The entity to which series are added.
-#[derive(Debug)]
-struct OpenEntity {
-    key: EntityKey,
-    head: Head,
-    tenant: u32,
-    /// The attributes and data sets of its series.
-    names: Vec<(u32, u32)>,
-}
-
-/// The series to which instances are added.
-#[derive(Debug)]
-struct OpenSeries {
-    key: SeriesKey,
-    attribute: u32,
-    dataset: u32,
-    part: SeriesPart,
-    entries: Vec<Entry>,
-    bytes: usize,
-    last: Option<(i64, InstanceNumber, Sequence)>,
-    rollups: Vec<RollUp>,
-    last_rollup: Option<(Level, u8, i64)>,
+    /// What is known of the instances in rows that were taken over as they were.
+    taken_over: ChunkStats,
 }
 
 impl SegmentWriter {
@@ -108,9 +84,13 @@ impl SegmentWriter {
             entities: (RowPage::default(), Vec::new()),
             series: (RowPage::default(), Vec::new()),
             data: (Vec::new(), Vec::new()),
+            last: None,
             entity: None,
             open: None,
+            few: FewWriter::default(),
+            body: Vec::new(),
             summary: SegmentSummary::default(),
+            taken_over: ChunkStats::default(),
         })
     }
 
@@ -120,13 +100,54 @@ impl SegmentWriter {
     ///
     /// [`SegmentError::Order`] if it is not after the one before.
     pub(crate) fn entity(&mut self, key: &EntityKey, head: &Head) -> Result<(), SegmentError> {
-        if self.entity.as_ref().is_some_and(|before| before.key >= *key) {
+        self.begin(&key.tenant, key.id.as_str().as_bytes())?;
+        self.entity = Some(OpenEntity { head: head.clone(), names: Vec::new() });
+        Ok(())
+    }
+
+    /// Adds an entity with all that is known of it, as it stands in a row of another segment that is
+    /// [whole](super::Scan::whole), or that was made like one. What is known of the instances there
+    /// has to be said by [`take_over`](Self::take_over).
+    ///
+    /// # Errors
+    ///
+    /// [`SegmentError::Order`] if it is not after the one before.
+    pub(crate) fn whole(
+        &mut self,
+        (tenant, id): (&Tenant, &[u8]),
+        body: &[u8],
+        names: &mut Foreign<'_>,
+    ) -> Result<(), SegmentError> {
+        self.begin(tenant, id)?;
+        self.body.clear();
+        let counted = renumber(body, (names, &mut self.names), &mut self.body)?;
+        self.summary.series += u64::try_from(counted.series).unwrap_or_default();
+        self.summary.stats.count += counted.instances;
+        self.put_row()
+    }
+
+    /// Takes note of what is known of instances among which are those that [`whole`](Self::whole) adds.
+    pub(crate) fn take_over(&mut self, stats: &ChunkStats) {
+        self.taken_over.merge(stats);
+    }
+
+    /// Goes to an entity.
+    fn begin(&mut self, tenant: &Tenant, id: &[u8]) -> Result<(), SegmentError> {
+        let known = &self.names.names.tenants;
+        let is_later = match &self.last {
+            None => true,
+            Some((_, last)) if known.last() == Some(tenant) => last.as_slice() < id,
+            Some(_) => known.last() < Some(tenant),
+        };
+        if !is_later {
             return Err(SegmentError::Order("an entity"));
         }
         self.end_entity()?;
-        let tenant = self.names.tenant(&key.tenant);
-        let (key, head) = (key.clone(), head.clone());
-        self.entity = Some(OpenEntity { key, head, tenant, names: Vec::new() });
+        let number = self.names.tenant(tenant);
+        let (of, last) = self.last.get_or_insert_default();
+        *of = number;
+        last.clear();
+        last.extend_from_slice(id);
         self.summary.entities += 1;
         Ok(())
     }
@@ -135,26 +156,24 @@ impl SegmentWriter {
     ///
     /// # Errors
     ///
-    /// [`SegmentError::Order`] if it is of another entity, or not after the series before, or if
-    /// the corrections are not in order.
+    /// [`SegmentError::Order`] if there is no entity, or it is not after the series before, or if the
+    /// corrections are not in order.
     pub(crate) fn series(
         &mut self,
-        key: SeriesKey,
+        name: SeriesName,
         corrections: &Corrections,
     ) -> Result<(), SegmentError> {
-        let before = self.open.as_ref().map(|open| &open.key);
-        let of_entity = self.entity.as_ref().is_some_and(|entity| entity.key == key.entity);
-        if !of_entity || before.is_some_and(|before| *before >= key) {
+        let before = self.open.as_ref().map(|open| &open.name);
+        if self.entity.is_none() || before.is_some_and(|before| *before >= name) {
             return Err(SegmentError::Order("a series"));
         }
         if !corrections.superseded.is_sorted_by(|one, two| one.number < two.number) {
             return Err(SegmentError::Order("a correction"));
         }
         self.end_series()?;
-        let attribute = self.names.attribute(&key.attribute);
-        let dataset = self.names.dataset(key.dataset.as_ref());
+        let numbers = (self.names.attribute(&name.0), self.names.dataset(name.1.as_ref()));
         if let Some(entity) = &mut self.entity {
-            entity.names.push((attribute, dataset));
+            entity.names.push(numbers);
         }
         let mut superseded = Vec::new();
         for block in corrections.superseded.chunks(BLOCK) {
@@ -162,9 +181,8 @@ impl SegmentWriter {
             self.summary.corrections += u64::try_from(block.len()).unwrap_or_default();
         }
         self.open = Some(OpenSeries {
-            key,
-            attribute,
-            dataset,
+            name,
+            numbers,
             part: SeriesPart {
                 first: Some((corrections.removed_upto, superseded)),
                 ..SeriesPart::default()
@@ -203,6 +221,42 @@ impl SegmentWriter {
             open.last = Some(order);
             open.bytes = open.bytes.saturating_add(bytes);
             open.entries.push(entry);
+        }
+        Ok(())
+    }
+
+    /// Begins a series with these instances, as [`series`](Self::series) and [`push`](Self::push) do,
+    /// without a copy of them.
+    ///
+    /// # Errors
+    ///
+    /// As for these.
+    pub(crate) fn series_of(
+        &mut self,
+        name: SeriesName,
+        corrections: &Corrections,
+        entries: &[&Entry],
+    ) -> Result<(), SegmentError> {
+        self.series(name, corrections)?;
+        if entries.len() <= FEW {
+            return entries.iter().try_for_each(|entry| self.push((*entry).clone()));
+        }
+        if !entries.is_sorted_by(|one, other| entry_order(one) < entry_order(other)) {
+            return Err(SegmentError::Order("an instance"));
+        }
+        let (mut begin, mut bytes) = (0, 0_usize);
+        for (at, entry) in entries.iter().enumerate() {
+            let more = Chunk::bytes_of(entry);
+            let is_full = at - begin >= CHUNK || bytes.saturating_add(more) > CHUNK_BYTES;
+            if is_full && at > begin {
+                self.put_chunks(entries.get(begin..at).unwrap_or_default())?;
+                (begin, bytes) = (at, 0);
+            }
+            bytes = bytes.saturating_add(more);
+        }
+        self.put_chunks(entries.get(begin..).unwrap_or_default())?;
+        if let Some(open) = &mut self.open {
+            open.last = entries.last().map(|entry| entry_order(entry));
         }
         Ok(())
     }
@@ -256,9 +310,12 @@ impl SegmentWriter {
     /// [`SegmentError::Io`] if the file system fails. Nothing stands at the path then.
     pub(crate) fn finish(mut self) -> Result<SegmentSummary, SegmentError> {
         self.end_entity()?;
-        self.end_page(PageKind::Entities)?;
-        self.end_page(PageKind::Series)?;
-        self.end_page(PageKind::Data)?;
+        end_rows(&mut self.file, PageKind::Entities, (&mut self.entities.0, &mut self.entities.1))?;
+        end_rows(&mut self.file, PageKind::Series, (&mut self.series.0, &mut self.series.1))?;
+        self.end_data()?;
+        let instances = self.summary.stats.count;
+        self.summary.stats.merge(&self.taken_over);
+        self.summary.stats.count = instances;
         let mut tail = Tail {
             names: self.names.names,
             entities: self.entities.1,
@@ -277,23 +334,41 @@ impl SegmentWriter {
 
     fn end_entity(&mut self) -> Result<(), SegmentError> {
         self.end_series()?;
-        let Some(OpenEntity { key, head, tenant, names }) = self.entity.take() else {
+        let Some(OpenEntity { head, names }) = self.entity.take() else {
             return Ok(());
         };
         let types: Vec<u32> = head.types.iter().map(|name| self.names.type_name(name)).collect();
-        let body = EntityBody::write(&head, &types, &names);
-        let row = RowKey { tenant, id: key.id.as_str(), attribute: 0, dataset: 0 };
-        if !self.entities.0.has_room(row, &body) {
-            self.end_page(PageKind::Entities)?;
+        self.body.clear();
+        EntityBody::write((&head, &types), &names, &self.few, &mut self.body);
+        self.few.clear();
+        self.put_row()
+    }
+
+    /// Puts the row of the entity that was begun last into its page.
+    fn put_row(&mut self) -> Result<(), SegmentError> {
+        let Some((tenant, id)) = &self.last else { return Ok(()) };
+        let row = RowKey { tenant: *tenant, id, attribute: 0, dataset: 0 };
+        let (page, places) = &mut self.entities;
+        if !page.has_room(row, &self.body) {
+            end_rows(&mut self.file, PageKind::Entities, (page, places))?;
         }
-        self.entities.0.push(row, &body);
-        Ok(())
+        Ok(page.push(row, &self.body)?)
     }
 
     fn end_series(&mut self) -> Result<(), SegmentError> {
-        self.end_chunk()?;
-        self.end_rollups()?;
-        self.end_part()?;
+        let Some(open) = &mut self.open else { return Ok(()) };
+        if open.is_short() && self.few.has_room() {
+            self.few.begin(open.entries.len());
+            for entry in &open.entries {
+                self.few.put(entry.into());
+                self.summary.stats.add(entry);
+            }
+        } else {
+            self.few.pass();
+            self.end_chunk()?;
+            self.end_rollups()?;
+            self.end_part()?;
+        }
         self.open = None;
         Ok(())
     }
@@ -307,7 +382,12 @@ impl SegmentWriter {
         }
         let entries = std::mem::take(&mut open.entries);
         open.bytes = 0;
-        for part in cut_at_gaps(&entries) {
+        self.put_chunks(&entries)
+    }
+
+    /// Writes instances of the series that is open.
+    fn put_chunks<E: Borrow<Entry>>(&mut self, entries: &[E]) -> Result<(), SegmentError> {
+        for part in cut_at_gaps(entries) {
             let stats = ChunkStats::of(part);
             self.summary.stats.merge(&stats);
             let blob = self.place(&Chunk::encode(part))?;
@@ -340,28 +420,27 @@ impl SegmentWriter {
 
     /// Writes the row of what is known of the series so far, if there is something.
     fn end_part(&mut self) -> Result<(), SegmentError> {
-        let (Some(open), Some(entity)) = (&mut self.open, &self.entity) else {
+        let (Some(open), Some((tenant, id))) = (&mut self.open, &self.last) else {
             return Ok(());
         };
         let part = std::mem::take(&mut open.part);
         if part.first.is_none() && part.chunks.is_empty() && part.rollups.is_empty() {
             return Ok(());
         }
-        let (attribute, dataset) = (open.attribute, open.dataset);
-        let id = entity.key.id.clone();
-        let row = RowKey { tenant: entity.tenant, id: id.as_str(), attribute, dataset };
+        let (attribute, dataset) = open.numbers;
+        let row = RowKey { tenant: *tenant, id, attribute, dataset };
         let body = part.write(attribute, dataset);
-        if !self.series.0.has_room(row, &body) {
-            self.end_page(PageKind::Series)?;
+        let (page, places) = &mut self.series;
+        if !page.has_room(row, &body) {
+            end_rows(&mut self.file, PageKind::Series, (page, places))?;
         }
-        self.series.0.push(row, &body);
-        Ok(())
+        Ok(page.push(row, &body)?)
     }
 
     /// Puts bytes into a page of data.
     fn place(&mut self, bytes: &[u8]) -> Result<Blob, SegmentError> {
         if !self.data.0.is_empty() && self.data.0.len() + bytes.len() > DATA_PAGE {
-            self.end_page(PageKind::Data)?;
+            self.end_data()?;
         }
         let short = |number: usize| u32::try_from(number).map_err(|_| SegmentError::too_large());
         let blob = Blob {
@@ -373,22 +452,11 @@ impl SegmentWriter {
         Ok(blob)
     }
 
-    /// Writes a page, if there is something in it.
-    fn end_page(&mut self, kind: PageKind) -> Result<(), SegmentError> {
-        let (rows, places) = match kind {
-            PageKind::Entities => &mut self.entities,
-            PageKind::Series => &mut self.series,
-            PageKind::Data => {
-                if !self.data.0.is_empty() {
-                    self.data.1.push(self.file.append_page(kind, &self.data.0)?);
-                    self.data.0.clear();
-                }
-                return Ok(());
-            }
-        };
-        if let Some((bytes, first)) = rows.take() {
-            let place = self.file.append_page(kind, &bytes)?;
-            places.push(RowPlace { place, first });
+    /// Writes a page of data, if there is something in it.
+    fn end_data(&mut self) -> Result<(), SegmentError> {
+        if !self.data.0.is_empty() {
+            self.data.1.push(self.file.append_page(PageKind::Data, &self.data.0)?);
+            self.data.0.clear();
         }
         Ok(())
     }

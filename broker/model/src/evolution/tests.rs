@@ -1,4 +1,5 @@
 use super::*;
+use crate::{Attribute, AttributeType, Entity};
 use crate::{Position, Qualifiers, Revision};
 use std::sync::Arc;
 
