@@ -84,7 +84,7 @@ impl Recent {
     /// Bytes that it takes, about.
     pub(crate) fn bytes(&self) -> usize {
         let content = self.content.read();
-        content.total.bytes.saturating_add(content.rows.names.text())
+        content.total.bytes.saturating_add(content.rows.names.size())
     }
 
     /// How many instances were recorded in it.
@@ -221,5 +221,8 @@ fn entities_of<'e>(
 
 /// What a row says that was made in this table: it is read as it was written.
 fn full(names: &Names, row: &[u8]) -> RecentEntity {
-    RecentEntity::of_row(names, row).unwrap_or_else(|_| RecentEntity::nothing())
+    RecentEntity::of_row(names, row).unwrap_or_else(|error| {
+        tracing::error!(%error, "what is new of an entity cannot be read");
+        RecentEntity::nothing()
+    })
 }

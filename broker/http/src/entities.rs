@@ -52,16 +52,21 @@ pub(crate) async fn page(
     query.start = listing.paging.start(seal.as_ref())?;
     let terms = listing.map.beside()?;
     let view = &listing.view;
-    let (body, shown, map) = if view.is_special() {
-        let (page, map) = session.query_entities_of_map(query, &terms).await?;
-        let shown = page.show(&mut |_| {});
-        (view.special_page(session, &page.items).await?, shown, map)
-    } else {
-        let mut body = None;
-        let mut look = |items: &[&Found]| body = Some(view.plain_page(items));
-        let (shown, map) = session.show_entities_of_map(query, &terms, &mut look).await?;
-        (body.unwrap_or_else(|| view.plain_page(&[]))?, shown, map)
+    let mut body = None;
+    let mut look = |items: &[&Found]| body = Some(view.plain_page(items));
+    let (shown, map) = match view.special() {
+        Some(special) => {
+            let (page, map) = session.query_entities_of_map(query, &terms).await?;
+            body = Some(view.special_page(session, special, &page.items).await);
+            (page.show(&mut |_| {}), map)
+        }
+        None if view.is_brief() => session.show_entities_of_map(query, &terms, &mut look).await?,
+        None => {
+            let (page, map) = session.query_entities_of_map(query, &terms).await?;
+            (page.show(&mut look), map)
+        }
     };
+    let body = body.unwrap_or_else(|| view.plain_page(&[]))?;
     let mut headers = HeaderMap::with_capacity(HEADERS);
     let list = List {
         path: uri.path(),

@@ -45,6 +45,9 @@ pub(crate) struct Body {
     status: StatusCode,
 }
 
+/// The longest context that is written into entities while others wait, in bytes.
+const BRIEF: usize = 512;
+
 const OPTIONS: &[&str] = &["normalized", "concise", "keyValues", "simplified", "sysAttrs", "count"];
 
 /// How the reader wants to see entities.
@@ -143,9 +146,14 @@ impl View {
         Ok(self.respond(out, headers, special::status(written)))
     }
 
-    /// Whether linked entities, or entities as a whole, are needed to write the answer.
-    pub(crate) fn is_special(&self) -> bool {
-        self.special.is_some()
+    /// What is needed of linked entities, or of entities as a whole, to write the answer.
+    pub(crate) fn special(&self) -> Option<&Special> {
+        self.special.as_deref()
+    }
+
+    /// Whether a page is soon written: a context that stands in every entity may be long.
+    pub(crate) fn is_brief(&self) -> bool {
+        !self.representation.context_member || self.context.member().len() <= BRIEF
     }
 
     /// A page of entities as they are, which is written without asking for anything else.
@@ -170,11 +178,9 @@ impl View {
     pub(crate) async fn special_page(
         &self,
         session: &Session,
+        special: &Special,
         items: &[Found],
     ) -> Result<Body, Error> {
-        let Some(special) = &self.special else {
-            return self.plain_page(&items.iter().collect::<Vec<_>>());
-        };
         let mut out = Vec::with_capacity(64 + items.len() * 1024);
         self.begin(&mut out);
         let entities: Vec<Arc<Entity>> = items.iter().map(|found| found.entity.clone()).collect();

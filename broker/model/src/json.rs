@@ -12,8 +12,8 @@ mod parse;
 /// Valid JSON text without insignificant white space. The unit in which values are kept,
 /// compared and written out.
 ///
-/// It takes two words. A text of up to 15 bytes, which most values are, stands in them; a longer one is
-/// shared, so that a copy of an entity copies no texts.
+/// It takes two words. A text of up to 15 bytes, which most values are, stands in them; a longer one
+/// is shared, so that a copy of an entity copies no texts.
 #[derive(Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Json(EcoString);
 

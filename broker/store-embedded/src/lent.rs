@@ -7,13 +7,17 @@ use musubi_store::{Found, Look, Shown};
 use roaring::RoaringBitmap;
 use smallvec::SmallVec;
 
+use crate::fetch::{TOGETHER, fetch};
 use crate::scan::from_start;
 use crate::table::Table;
 
-/// The most entities that are lent while the table is locked, and the most that their values may
-/// take up, in bytes.
-const LENT: usize = 64;
-const LENT_BYTES: usize = 256 << 10;
+/// The most entities that are lent while the table is locked, and the most that they may weigh: bytes
+/// of values, and for each instance about as many as stand around one.
+const LENT: usize = 100;
+const LENT_BYTES: usize = 128 << 10;
+const AROUND: usize = 64;
+/// So many entities are mostly still near the processor from the last time.
+const NEAR: usize = 10_000;
 
 /// Shows a page of slots that all match, and of which nothing has expired, unless that is so much
 /// that it would take long.
@@ -33,6 +37,11 @@ pub(crate) fn show(
         items.extend(matching.by_ref().take(query.limit).filter_map(|slot| table.at(slot)));
         more = matching.next().is_some();
     }
+    if table.len() > NEAR {
+        for together in items.chunks(TOGETHER) {
+            fetch(together.iter().map(|found| &*found.entity), None);
+        }
+    }
     if !are_little(&items) {
         return None;
     }
@@ -40,25 +49,25 @@ pub(crate) fn show(
     Some(Shown { total, more, last: items.last().map(|found| found.position) })
 }
 
-/// Whether the values of entities are little text together.
+/// Whether entities are soon shown.
 fn are_little(items: &[&Found]) -> bool {
-    let mut size = 0;
-    for found in items {
-        for attribute in &found.entity.attributes {
-            size += text_size(attribute);
-        }
-    }
-    size <= LENT_BYTES
+    let attributes = items.iter().flat_map(|found| &found.entity.attributes);
+    let mut left = LENT_BYTES;
+    attributes.map(weight).all(|weight| {
+        let fits = weight <= left;
+        left = left.saturating_sub(weight);
+        fits
+    })
 }
 
-fn text_size(attribute: &Attribute) -> usize {
+fn weight(attribute: &Attribute) -> usize {
     match attribute.instances.as_slice() {
-        [Instance { value, qualifiers: None, .. }] => value.json.as_str().len(),
+        [Instance { value, qualifiers: None, .. }] => AROUND + value.json.as_str().len(),
         instances => instances.iter().map(of_instance).sum(),
     }
 }
 
 fn of_instance(instance: &Instance) -> usize {
-    let beside: usize = instance.attributes().iter().map(text_size).sum();
-    instance.value.json.as_str().len() + beside
+    let beside: usize = instance.attributes().iter().map(weight).sum();
+    AROUND + instance.value.json.as_str().len() + beside
 }

@@ -228,6 +228,9 @@ fn leave_out_expired(
 ) -> bool {
     let Some(mut expired) = table.indexes.expiries.by(at, MOMENTS) else { return false };
     expired &= &**slots;
+    if expired.is_empty() {
+        return true;
+    }
     if count(&expired) > EXPIRED || !is_little(std::slice::from_ref(&query.filter), count(&expired))
     {
         return false;

@@ -116,7 +116,8 @@ pub trait Store: Send + Sync + std::fmt::Debug {
     /// As [`select`](Self::select), but lends the entities to whoever only looks at them: `look` is
     /// called once, with all of the page. That must not take long, nor call the store, which may
     /// hold a lock meanwhile. To count who else has an entity would be most of the work of a page
-    /// that many ask for at once.
+    /// that many ask for at once. Only a store that has its entities in memory can spare that; what
+    /// any other does is by way of `select`, so that is written here, once.
     fn show<'a>(
         &'a self,
         tenant: &'a Tenant,

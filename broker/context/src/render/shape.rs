@@ -23,9 +23,8 @@ use crate::expand::sealed_member;
 /// a time and a unit.
 pub(super) struct Shape<'c> {
     entity_type: &'c TypeName,
-    /// The first entity of the shape as it was written.
-    text: Vec<u8>,
-    /// Where that began in the output.
+    /// Where the first entity of the shape begins in the output; what is kept of it are places behind
+    /// that.
     start: usize,
     /// What stood between the id and the first value, or behind the id if there was none.
     head: Range<usize>,
@@ -87,7 +86,7 @@ impl<'c> Shape<'c> {
     /// the first value stands behind `head`.
     pub(super) fn new(entity_type: &'c TypeName, start: usize, head: usize) -> Self {
         let head = head - start..head - start;
-        Self { entity_type, text: Vec::new(), start, head, parts: SmallVec::new(), last: None }
+        Self { entity_type, start, head, parts: SmallVec::new(), last: None }
     }
 
     /// An attribute was written: what comes before its value until `value`, what comes behind it
@@ -118,10 +117,10 @@ impl<'c> Shape<'c> {
     /// The entity has been written, and nothing behind it.
     pub(super) fn end(&mut self, out: &[u8]) {
         self.end_piece(out.len());
-        self.text = out.get(self.start..).unwrap_or_default().to_vec();
+        let text = out.get(self.start..).unwrap_or_default();
         for part in self.parts.iter_mut().filter(|part| part.observed_at.is_some()) {
             let start = part.behind.start + BEFORE_TIME.len() + 1;
-            let time = self.text.get(start..).unwrap_or_default();
+            let time = text.get(start..).unwrap_or_default();
             let length = time.iter().position(|byte| *byte == b'"').unwrap_or_default();
             part.time = start..start + length;
         }
@@ -136,23 +135,23 @@ impl<'c> Shape<'c> {
         if !may_fit {
             return false;
         }
-        let Self { text, head, parts, last, .. } = self;
-        let piece = |range: Range<usize>| text.get(range).unwrap_or_default();
-        out.extend_from_slice(piece(head.clone()));
+        let Self { start, head, parts, last, .. } = self;
+        let piece = |range: Range<usize>| *start + range.start..*start + range.end;
+        out.extend_from_within(piece(head.clone()));
         for (part, attribute) in parts.iter().zip(&entity.attributes) {
             let Some(instance) = part.instance(attribute) else { return false };
             out.extend_from_slice(instance.value.json.as_str().as_bytes());
             match instance.observed_at {
                 Some(time) if !part.has_time(time) => {
-                    out.extend_from_slice(piece(part.behind.start..part.time.start));
+                    out.extend_from_within(piece(part.behind.start..part.time.start));
                     let text = match last {
                         Some((last, text)) if last.is_written_like(time) => text,
                         _ => &mut last.insert((time, time.text())).1,
                     };
                     out.extend_from_slice(text.as_str().as_bytes());
-                    out.extend_from_slice(piece(part.time.end..part.behind.end));
+                    out.extend_from_within(piece(part.time.end..part.behind.end));
                 }
-                Some(_) | None => out.extend_from_slice(piece(part.behind.clone())),
+                Some(_) | None => out.extend_from_within(piece(part.behind.clone())),
             }
         }
         true

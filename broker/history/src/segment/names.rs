@@ -58,14 +58,17 @@ pub(crate) struct NewNames {
     types: FxHashMap<TypeName, u32>,
     attributes: FxHashMap<AttrName, u32>,
     datasets: FxHashMap<DatasetId, u32>,
-    /// The text of the names, in bytes.
-    text: usize,
+    /// What the names take, about, in bytes.
+    size: usize,
 }
 
+/// What a name takes beside its text: in the list, in the table of numbers, and where it stands.
+const NAME: usize = 96;
+
 impl NewNames {
-    /// The text of the names that have numbers, in bytes.
-    pub(crate) fn text(&self) -> usize {
-        self.text
+    /// What the names that have numbers take, about, in bytes.
+    pub(crate) fn size(&self) -> usize {
+        self.size
     }
 
     /// The number of a tenant; they come in order.
@@ -77,19 +80,19 @@ impl NewNames {
     }
 
     pub(crate) fn type_name(&mut self, name: &TypeName) -> u32 {
-        find((&mut self.types, &mut self.names.types), name, name.as_str(), &mut self.text)
+        find((&mut self.types, &mut self.names.types), name, name.as_str(), &mut self.size)
     }
 
     pub(crate) fn attribute(&mut self, name: &AttrName) -> u32 {
         let known = (&mut self.attributes, &mut self.names.attributes);
-        find(known, name, name.as_str(), &mut self.text)
+        find(known, name, name.as_str(), &mut self.size)
     }
 
     /// The number of a data set; 0 is the default one.
     pub(crate) fn dataset(&mut self, dataset: Option<&DatasetId>) -> u32 {
         dataset.map_or(0, |name| {
             let known = (&mut self.datasets, &mut self.names.datasets);
-            find(known, name, name.as_str(), &mut self.text).saturating_add(1)
+            find(known, name, name.as_str(), &mut self.size).saturating_add(1)
         })
     }
 }
@@ -153,7 +156,7 @@ fn find<T: Clone + Eq + std::hash::Hash>(
     if let Some(number) = known.get(name) {
         return *number;
     }
-    *total += text.len();
+    *total += NAME + text.len();
     let number = number(names.len());
     names.push(name.clone());
     known.insert(name.clone(), number);

@@ -57,8 +57,9 @@ pub(crate) struct SegmentWriter {
     /// The body of a row.
     body: Vec<u8>,
     summary: SegmentSummary,
-    /// What is known of the instances in rows that were taken over as they were.
-    taken_over: ChunkStats,
+    /// What is known of the instances in rows that were taken over as they were, and perhaps of others;
+    /// how many they are.
+    taken_over: (ChunkStats, u64),
 }
 
 impl SegmentWriter {
@@ -90,7 +91,7 @@ impl SegmentWriter {
             few: FewWriter::default(),
             body: Vec::new(),
             summary: SegmentSummary::default(),
-            taken_over: ChunkStats::default(),
+            taken_over: (ChunkStats::default(), 0),
         })
     }
 
@@ -122,13 +123,13 @@ impl SegmentWriter {
         self.body.clear();
         let counted = renumber(body, (names, &mut self.names), &mut self.body)?;
         self.summary.series += u64::try_from(counted.series).unwrap_or_default();
-        self.summary.stats.count += counted.instances;
+        self.taken_over.1 = self.taken_over.1.saturating_add(counted.instances);
         self.put_row()
     }
 
     /// Takes note of what is known of instances among which are those that [`whole`](Self::whole) adds.
     pub(crate) fn take_over(&mut self, stats: &ChunkStats) {
-        self.taken_over.merge(stats);
+        self.taken_over.0.merge(stats);
     }
 
     /// Goes to an entity.
@@ -313,8 +314,9 @@ impl SegmentWriter {
         end_rows(&mut self.file, PageKind::Entities, (&mut self.entities.0, &mut self.entities.1))?;
         end_rows(&mut self.file, PageKind::Series, (&mut self.series.0, &mut self.series.1))?;
         self.end_data()?;
-        let instances = self.summary.stats.count;
-        self.summary.stats.merge(&self.taken_over);
+        let (taken_over, number) = &self.taken_over;
+        let instances = self.summary.stats.count.saturating_add(*number);
+        self.summary.stats.merge(taken_over);
         self.summary.stats.count = instances;
         let mut tail = Tail {
             names: self.names.names,

@@ -102,7 +102,7 @@ impl Paging {
             headers.insert(RESULTS_COUNT, HeaderValue::from(total));
         }
         let mut add = |relation: &str, name: &str, value: &str| {
-            let target = list.target(name, value, self.limit);
+            let target = list.link(name, value, self.limit);
             if let Some(link) = page_header(target, relation, list.media.name()) {
                 headers.append(header::LINK, link);
             }
@@ -144,9 +144,9 @@ pub(crate) struct List<'a> {
 }
 
 impl List<'_> {
-    /// A `<`, and the request again, but from there on: a relative URL with its parameters sorted by name. A
-    /// query in a body has to be sent again with it.
-    fn target(&self, name: &str, value: &str, limit: usize) -> String {
+    /// The beginning of a link: a `<`, and the request again, but from there on, as a relative URL
+    /// with its parameters sorted by name. A query in a body has to be sent again with it.
+    fn link(&self, name: &str, value: &str, limit: usize) -> String {
         let limit = limit.to_string();
         let mut pairs: Vec<(&str, &str)> = Vec::with_capacity(8);
         let repeated = |one: &&Parameter| one.in_url && !CUTS.contains(&one.name);

@@ -64,8 +64,8 @@ struct Parser<'a> {
     at: usize,
     depth: usize,
     remaining: usize,
-    /// The elements of the arrays that are being read, those of the innermost last. What is read whole
-    /// is taken out, into exactly as much room as it needs.
+    /// The elements of the arrays that are being read, those of the innermost last. What is read
+    /// whole is taken out, into exactly as much room as it needs.
     elements: Vec<Node<'a>>,
     /// The same for the members of objects.
     members: Vec<Member<'a>>,

@@ -144,10 +144,11 @@ pub(crate) struct State<'s> {
     pub(crate) is_stopping: bool,
 }
 
-/// How long changes gather before they are read while there is no subscription: nobody waits for them,
-/// and to be woken by every commit would cost the writers.
+/// How long changes gather before they are read while there is no subscription: nobody waits for
+/// them but the first one, which is itself read from the log, and to be woken by every commit would
+/// cost the writers.
 const GATHERING: Duration = Duration::from_millis(20);
-/// With more changes than this nothing is waited for.
+/// Who is further behind than this reads on at once.
 const MOST_GATHERED: u64 = 100;
 
 /// How many ends of deliveries are looked at before anything else gets its turn.
@@ -225,7 +226,8 @@ impl<'s> State<'s> {
             self.show();
             let is_behind = self.cursor < *newest.borrow_and_update();
             let has_room = self.batch.pairs() < self.options.batch_pairs.max(1);
-            let may_read = is_behind && has_room && self.read_after.is_none();
+            let is_pausing = self.read_after.is_some();
+            let may_read = is_behind && has_room && !is_pausing;
             let has_chores = !self.chores.is_empty();
             let wake_at = self.next_wake();
             tokio::select! {
@@ -248,7 +250,7 @@ impl<'s> State<'s> {
                     self.gather(*newest.borrow());
                 }
                 () = std::future::ready(()), if has_chores => {}
-                result = newest.changed(), if !is_behind && !is_closed && self.read_after.is_none() => {
+                result = newest.changed(), if !is_behind && !is_closed && !is_pausing => {
                     is_closed = result.is_err();
                 }
                 () = sleep_until(wake_at) => self.wake(),

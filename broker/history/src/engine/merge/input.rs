@@ -56,7 +56,7 @@ impl<'a> Input<'a> {
         let (Some(body), Some((_, id))) = (self.scan.whole(), self.scan.entity()) else {
             return Ok(false);
         };
-        let tenant = self.scan.tenant()?;
+        let tenant = self.live.noted(self.scan.tenant().map_err(Into::into))?;
         self.live.noted(writer.whole((tenant, id), body, &mut self.names))?;
         if !self.is_taken_over {
             self.is_taken_over = true;
