@@ -1,6 +1,6 @@
 //! Copies of a store: made while it serves, verified, and restored.
 //!
-//! A backup is of one moment: a view of the engine that the committer took between two batches. So
+//! A backup is of one moment: a view of the engine as it was between two batches. So
 //! it holds every write that was acknowledged before it was asked for, and the committer does not
 //! wait for it. It is made as fast as it is read, with a pause after each piece, so that writes go
 //! on; what it needs in memory is one piece. The view is lent: when the engine fails or is closed it
@@ -34,7 +34,7 @@ pub use self::hold::LogHold;
 pub use self::restore::{RestoreError, restore, restore_if};
 pub use self::verify::{BackupFile, VerifyError, verify_backup, verify_backup_files, verify_store};
 use crate::EmbeddedStore;
-use crate::engine::Published;
+use crate::engine::View;
 use crate::folder::{self, Folder};
 use crate::health::Trouble;
 use crate::store::Shared;
@@ -44,7 +44,7 @@ const DOING: &str = "making a backup";
 /// The view that a backup reads: there is one at a time.
 #[derive(Debug, Default)]
 pub(crate) struct Lent {
-    view: Mutex<Option<Published>>,
+    view: Mutex<Option<View>>,
     /// Whether a backup is being made, be it that it still has its view or not.
     is_busy: AtomicBool,
 }
@@ -108,7 +108,9 @@ impl EmbeddedStore {
             let trouble = shared.health.trouble().unwrap_or(Trouble::Failed);
             return Err(trouble.answer(DOING).into());
         };
-        *shared.lent.view.lock() = Some(view);
+        let view = view.view();
+        let failed = |error| StoreError::Failed { doing: DOING, source: Box::new(error) };
+        *shared.lent.view.lock() = Some(view.map_err(failed)?);
         drop(published);
         Ok(backup)
     }

@@ -98,13 +98,12 @@ impl<'r> Draft<'r> {
     pub(crate) fn new(
         (resident, engine): (&'r Resident, &'r Engine),
         counters: Counters,
-        rows: Rows,
     ) -> Self {
         Self {
             resident,
             engine,
             counters,
-            rows,
+            rows: Rows::default(),
             tenants: HashMap::default(),
             records: HashMap::default(),
             effects: Vec::new(),

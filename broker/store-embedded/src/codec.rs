@@ -199,6 +199,19 @@ pub(crate) fn log_row(change: &Change, after: &[u8], row: &mut Vec<u8>) -> Resul
     Ok(())
 }
 
+/// The key of the state that a change leads to, and the state; none if the entity is gone. Other changes
+/// lead to no state.
+pub(crate) fn state_of_log(row: &[u8]) -> Result<Option<(Vec<u8>, Option<Vec<u8>>)>, RowError> {
+    let (head, after): (Head<'_>, _) = postcard::take_from_bytes(checked(row)?)?;
+    let HeadSubject::Entity { id, revision, position, deleted, .. } = head.subject else {
+        return Ok(None);
+    };
+    let (mut key, mut state) = (Vec::new(), Vec::new());
+    state_key(&head.tenant, &id, &mut key);
+    state_row((revision, position), after, &mut state);
+    Ok(Some((key, (!deleted).then_some(state))))
+}
+
 /// Reads a change.
 pub(crate) fn read_log(key: &[u8], row: &[u8]) -> Result<Change, RowError> {
     let (sequence, _) = number(key)?;

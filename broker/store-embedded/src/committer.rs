@@ -1,14 +1,16 @@
 //! The one thread that changes things.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use musubi_model::Sequence;
 use musubi_store::{Group, Outcome, RecordKind, StoreError};
+use tokio::sync::oneshot;
 use tokio::time::Instant;
 
 use crate::batch::{Counters, Draft, Effects};
-use crate::engine::{Engine, EngineError, Published};
+use crate::engine::{Engine, Published, Rows, Written};
 use crate::folder::Folder;
 use crate::health::{Backoff, Trouble};
 use crate::metrics::gauge;
@@ -34,12 +36,27 @@ pub(crate) struct Committer {
     /// What was acknowledged and is not known to be on the disk.
     unsynced: Unsynced,
     backoff: Backoff,
-    /// When what was handed over has to be synced.
+    /// When what was written has to be synced.
     sync_due: Option<Instant>,
+    syncs: Syncs,
     figures_due: Instant,
     /// Whether something has changed since the figures were taken.
     figures_owed: bool,
 }
+
+/// The syncs that are done behind the writer.
+#[derive(Debug, Default)]
+struct Syncs {
+    /// The number of the last one that was asked for.
+    asked: u64,
+    /// The number of the last one that was done.
+    done: Arc<AtomicU64>,
+    /// When to look whether it is done.
+    look: Option<Instant>,
+}
+
+/// How often it is looked whether the disk has what it was asked to keep.
+const LOOK_AT_SYNC: Duration = Duration::from_millis(50);
 
 type Failure = Box<dyn std::error::Error + Send + Sync>;
 
@@ -86,10 +103,9 @@ impl Committer {
         shared: Arc<Shared>,
         folder: Folder,
         (engine, counters): (Arc<Engine>, Counters),
-    ) -> Result<Self, EngineError> {
-        let published = Published::of(&engine)?;
-        shared.published.write().replace(published);
-        Ok(Self {
+    ) -> Self {
+        shared.published.write().replace(Published::of(&engine));
+        Self {
             shared,
             folder,
             counters,
@@ -98,9 +114,10 @@ impl Committer {
             unsynced: Unsynced::default(),
             backoff: Backoff::new(),
             sync_due: None,
+            syncs: Syncs::default(),
             figures_due: Instant::now(),
             figures_owed: true,
-        })
+        }
     }
 
     /// Serves the queue until it is asked to end.
@@ -115,7 +132,7 @@ impl Committer {
                     Request::Commit(commit) => commits.push(commit),
                     Request::Truncate(upto, answer) => {
                         self.commit(std::mem::take(&mut commits));
-                        let _ = answer.send(self.truncate(upto));
+                        self.truncate(upto, answer);
                     }
                     Request::Close(answer) => {
                         self.commit(std::mem::take(&mut commits));
@@ -137,7 +154,7 @@ impl Committer {
         let is_full = self.shared.health.trouble() == Some(Trouble::Full);
         let look_again = is_full.then(|| Instant::now() + LOOK_AGAIN);
         let figures = self.figures_owed.then_some(self.figures_due);
-        [self.sync_due, look_again, figures].into_iter().flatten().min()
+        [self.sync_due, self.syncs.look, look_again, figures].into_iter().flatten().min()
     }
 
     /// Does what is due.
@@ -146,10 +163,9 @@ impl Committer {
         if self.engine.is_none() && now >= self.backoff.due() {
             self.reopen();
         }
-        if self.sync_due.is_some_and(|due| now >= due)
-            && let Err(error) = self.sync()
-        {
-            self.give_up(&error, None);
+        self.look_at_sync(now);
+        if self.sync_due.is_some_and(|due| now >= due) {
+            self.sync();
         }
         if self.engine.is_some() {
             let trouble = (!self.has_room()).then_some(Trouble::Full);
@@ -247,11 +263,8 @@ impl Committer {
         engine: &Arc<Engine>,
         requests: Vec<Vec<Group>>,
     ) -> Result<Vec<Vec<Outcome>>, Broken> {
-        let next = Sequence(self.counters.newest.0 + 1);
-        let length = self.shared.options.log_segment;
-        engine.roll(next, length).map_err(Broken::unwritten)?;
-        let rows = engine.rows().map_err(Broken::unwritten)?;
-        let mut draft = Draft::new((&self.shared.resident, engine), self.counters, rows);
+        engine.roll(self.shared.options.log_segment).map_err(Broken::unwritten)?;
+        let mut draft = Draft::new((&self.shared.resident, engine), self.counters);
         let mut count = 0_u32;
         let mut outcomes = Vec::with_capacity(requests.len());
         for groups in requests {
@@ -266,16 +279,15 @@ impl Committer {
         if rows.is_empty() {
             return Ok(outcomes);
         }
-        let written = self.write(engine, rows);
-        let published = match written.and_then(|()| Ok(Published::of(engine)?)) {
-            Ok(published) => published,
+        let written = match self.write(engine, rows) {
+            Ok(written) => written,
             Err(error) => return Err(Broken { error, uncertain: Some(effects) }),
         };
         self.counters.newest = counters.newest;
         if self.sync_due.is_some() {
             self.unsynced.add(&effects);
         }
-        self.publish(published);
+        engine.show(written);
         self.shared.resident.publish(effects);
         if self.sync_due.is_none() {
             self.shared.resident.set_durable(self.counters.newest);
@@ -284,12 +296,12 @@ impl Committer {
         Ok(outcomes)
     }
 
-    fn write(&mut self, engine: &Engine, rows: crate::engine::Rows) -> Result<(), Failure> {
+    fn write(&mut self, engine: &Engine, rows: Rows) -> Result<Written, Failure> {
         let metrics = &self.shared.metrics;
         #[cfg(test)]
         self.shared.faults.before_write()?;
-        let stalled = engine.write(rows)?;
-        metrics.stall_seconds.inc_by(stalled.as_secs_f64());
+        let written = engine.write(rows)?;
+        metrics.stall_seconds.inc_by(written.stalled().as_secs_f64());
         #[cfg(test)]
         self.shared.faults.before_sync()?;
         match self.shared.options.durability {
@@ -299,44 +311,75 @@ impl Committer {
                 metrics.sync_seconds.observe(start.elapsed().as_secs_f64());
             }
             Durability::Interval(interval) => {
-                engine.hand_over()?;
                 self.sync_due.get_or_insert_with(|| Instant::now() + interval);
             }
         }
-        Ok(())
+        Ok(written)
     }
 
-    /// Lets readers see the engine as it is now.
-    fn publish(&self, published: Published) {
-        let before = self.shared.published.write().replace(published);
-        if let Some(before) = before {
-            before.abandon();
-        }
-    }
-
-    fn sync(&mut self) -> Result<(), Failure> {
+    /// Has the disk asked to keep what was written, while others go on writing.
+    fn sync(&mut self) {
         self.sync_due = None;
-        if let Some(engine) = &self.engine {
-            let start = Instant::now();
-            engine.sync()?;
-            self.unsynced.clear();
-            self.shared.resident.set_durable(self.counters.newest);
-            self.shared.metrics.sync_seconds.observe(start.elapsed().as_secs_f64());
+        let Some(engine) = &self.engine else { return };
+        if self.syncs.done.load(Ordering::Acquire) < self.syncs.asked {
+            // The disk is still busy with what it was asked for before.
+            self.sync_due = self.syncs.look;
+            return;
         }
-        Ok(())
+        self.syncs.asked += 1;
+        self.unsynced.ask(self.syncs.asked);
+        let (shared, done) = (self.shared.clone(), self.syncs.done.clone());
+        let (asked, newest, start) = (self.syncs.asked, self.counters.newest, Instant::now());
+        engine.sync_behind(move || {
+            done.store(asked, Ordering::Release);
+            shared.resident.set_durable(newest);
+            shared.metrics.sync_seconds.observe(start.elapsed().as_secs_f64());
+        });
+        self.syncs.look = Some(start + LOOK_AT_SYNC);
     }
 
-    fn truncate(&mut self, upto: Sequence) -> Result<(), StoreError> {
-        let doing = "truncating the log";
-        let Some(engine) = self.engine.clone() else { return Err(Trouble::Failed.answer(doing)) };
-        let newest = self.counters.newest;
-        let truncated = self.shared.holds.unless_held(|| engine.truncate(upto, newest));
-        drop(engine);
-        truncated.unwrap_or(Ok(())).map_err(|error| {
-            let source = error.to_string().into();
+    /// Looks whether the disk has kept what it was asked to, and whether something behind the writer has
+    /// failed.
+    fn look_at_sync(&mut self, now: Instant) {
+        if self.syncs.look.is_none_or(|look| now < look) {
+            return;
+        }
+        let done = self.syncs.done.load(Ordering::Acquire);
+        self.unsynced.done(done);
+        self.syncs.look = (done < self.syncs.asked).then(|| now + LOOK_AT_SYNC);
+        let failure = self.engine.as_ref().and_then(|engine| engine.check().err());
+        if let Some(error) = failure {
             self.give_up(&error.into(), None);
-            StoreError::Unavailable { doing, source }
-        })
+        }
+    }
+
+    /// Drops what may be dropped of the log: at once, or when the tables hold what it did.
+    fn truncate(&mut self, upto: Sequence, answer: oneshot::Sender<Result<(), StoreError>>) {
+        let doing = "truncating the log";
+        let Some(engine) = self.engine.clone() else {
+            let _ = answer.send(Err(Trouble::Failed.answer(doing)));
+            return;
+        };
+        match self.shared.holds.unless_held(|| engine.truncate(upto)) {
+            None | Some(Ok(false)) => {
+                let _ = answer.send(Ok(()));
+            }
+            Some(Ok(true)) => {
+                let shared = self.shared.clone();
+                engine.checkpoint_and(move |engine| {
+                    let truncated = shared.holds.unless_held(|| engine.truncate(upto));
+                    truncated.transpose().map(|_| {
+                        let _ = answer.send(Ok(()));
+                    })
+                });
+            }
+            Some(Err(error)) => {
+                drop(engine);
+                let source = error.to_string().into();
+                self.give_up(&error.into(), None);
+                let _ = answer.send(Err(StoreError::Unavailable { doing, source }));
+            }
+        }
     }
 
     /// Drops an engine that has failed. Readers go on with what is in memory.
@@ -349,6 +392,7 @@ impl Committer {
         self.shared.metrics.healthy.set(0);
         self.uncertain = uncertain;
         self.sync_due = None;
+        self.syncs.look = None;
         self.backoff = Backoff::new();
         self.drop_engine();
     }
@@ -389,23 +433,20 @@ impl Committer {
     }
 
     fn open_and_reconcile(&mut self) -> Result<(), Failure> {
-        let engine = Arc::new(Engine::open(&self.folder.engine())?);
+        let engine = Arc::new(Engine::open_again(self.folder.path())?);
         let unknown = (&mut self.uncertain, &mut self.unsynced);
         let reconciled = recovery::reconcile(&engine, &self.shared.resident, unknown);
-        let published = reconciled.map_err(Failure::from).and_then(|found| {
-            self.counters =
-                Counters { newest: found.newest, ceilings: found.ceilings, ..self.counters };
-            Ok(Published::of(&engine)?)
-        });
-        match published {
-            Ok(published) => {
-                self.publish(published);
+        match reconciled {
+            Ok(found) => {
+                self.counters =
+                    Counters { newest: found.newest, ceilings: found.ceilings, ..self.counters };
+                self.shared.published.write().replace(Published::of(&engine));
                 self.engine = Some(engine);
                 Ok(())
             }
             Err(error) => {
                 engine.abandon();
-                Err(error)
+                Err(error.into())
             }
         }
     }

@@ -1,69 +1,53 @@
-//! The durable engine, fjall. No type of it is known outside this file and those below it.
+//! The durable engine: a log of our own, and tables behind it.
 //!
-//! What it asks for, and how that is met:
+//! A batch is written once, to the log, and is acknowledged when it is there (and, as the durability
+//! has it, on the disk). What it makes of entities and records stays in memory until there is some of
+//! it, and then goes to the tables, in the order of the keys and with only the newest row of each. When
+//! the store is opened, the tables are read, and on top of them what the log holds and they do not.
 //!
-//! - A commit with durability sleeps inside the call when memtables or level 0 back up, for ever if
-//!   the workers have ended. So a batch is committed without durability, after waiting here until
-//!   there is room, and made durable by a call of its own.
-//! - Any error of the journal poisons the database until it is opened again. The committer does
-//!   that; an [`Engine`] that has failed is only dropped.
-//! - There is no range delete. So the log is a chain of keyspaces, and truncated by dropping some.
-//! - It panics where it meets what it does not expect. A panic is an error here, like any other.
+//! So who writes waits for one append. All that a general engine does at its own times (writing
+//! tables, lists of tables, compactions) is done behind, by the checkpointer.
 
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
-use fjall::compaction::Fifo;
-use fjall::config::{BlockSizePolicy, FilterPolicy};
-use fjall::{Database, Keyspace, KeyspaceCreateOptions, OwnedWriteBatch, PersistMode};
 use musubi_model::Sequence;
-use musubi_store::RecordKind;
-use parking_lot::RwLock;
+use parking_lot::{Condvar, Mutex};
 use tokio::time::Instant;
 
+use self::log::{Entry, Log};
+use self::pending::Pending;
+use self::rows::KeptRows;
+use self::tables::{Batch, Kept, Tables, guarded};
+use self::worker::Worker;
 use crate::codec;
 
 mod bulk;
-mod pages;
+mod log;
+mod merged;
+mod older;
+mod pending;
 mod published;
-mod state_rows;
+mod rows;
+mod tables;
+mod view;
+mod worker;
 
 pub(crate) use bulk::Bulk;
-pub(crate) use pages::{Reached, Table};
+pub(crate) use older::{is_older, take_over};
 pub(crate) use published::{Published, Wanted};
-pub(crate) use state_rows::{StateRow, StateRows};
+pub(crate) use rows::{Rows, Written};
+pub(crate) use view::{Reached, StateRow, StateRows, Table, View};
 
-/// Bytes of blocks that the engine keeps in memory. It is read at the start and for old changes.
-const CACHE: u64 = 4 << 20;
-/// Bytes of journals after which memtables are written out. As much is read again after a kill.
-const JOURNALS: u64 = 128 << 20;
-/// Bytes of a memtable of entities, and of one of the log. While a list of tables is written safely
-/// nobody adds a row, and one is written with every memtable: small ones would show in every
-/// hundredth commit.
-const MEMTABLE: u64 = 32 << 20;
-/// Bytes of a memtable of records.
-const SMALL_MEMTABLE: u64 = 8 << 20;
-/// The first only flushes, and spins while a compaction waits that no other takes: so there is one
-/// for each table that compacts, and one to spare. With one alone, the engine's queue to it may fill
-/// up with what only it can take out.
-const WORKERS: usize = 4;
-/// Sealed memtables at which a batch waits. The engine itself sleeps at 4, and one batch seals one
-/// at most.
-const SEALED: usize = 3;
-/// Tables in level 0 at which a batch waits. The engine itself sleeps at 30.
-const LEVEL_ZERO: usize = 24;
-/// The longest that a batch waits for room before it goes on and lets the engine sleep.
+/// Where the tables are, below the data folder.
+pub(crate) const TABLES: &str = "engine";
+/// Where the log is, below the data folder.
+pub(crate) const LOG: &str = "log";
+
+/// The longest that a batch waits for the tables to catch up before it goes on.
 const LONGEST_WAIT: Duration = Duration::from_secs(10);
-
-/// Parts of the log, at most; beyond, the last one grows. When the engine is opened it asks for a
-/// compaction of each table before any worker runs, and its queue has room for 1,000 requests: with
-/// more tables it would never open again.
-const SEGMENTS: usize = 900;
-
-const LOG_PREFIX: &str = "log-";
-const CEILINGS: &[u8] = b"ceilings";
 
 /// What became of the engine.
 #[derive(Debug, thiserror::Error)]
@@ -74,24 +58,27 @@ pub(crate) enum EngineError {
     /// It panicked.
     #[error("the engine panicked: {0}")]
     Panicked(String),
+    /// The system did not do what it was asked for.
+    #[error("{doing} failed")]
+    Io {
+        /// Over what.
+        doing: &'static str,
+        /// What it says.
+        #[source]
+        source: std::io::Error,
+    },
+    /// What is on the disk is not what was written.
+    #[error("{0}")]
+    Damaged(String),
+    /// A batch has more bytes than one may have.
+    #[error("a batch of {0} bytes is too large")]
+    TooLarge(usize),
+    /// Something behind the writer failed before.
+    #[error("the engine failed behind the writer: {0}")]
+    Behind(String),
 }
 
-impl From<fjall::Error> for EngineError {
-    fn from(error: fjall::Error) -> Self {
-        Self::Failed(Box::new(error))
-    }
-}
-
-type Result<T> = std::result::Result<T, EngineError>;
-
-/// Runs something of the engine, and gives a panic of it as an error.
-fn guarded<T>(call: impl FnOnce() -> Result<T>) -> Result<T> {
-    catch_unwind(AssertUnwindSafe(call)).unwrap_or_else(|panic| {
-        let text = panic.downcast_ref::<String>().map(String::as_str);
-        let text = text.or_else(|| panic.downcast_ref::<&str>().copied());
-        Err(EngineError::Panicked(text.unwrap_or("without a word").to_owned()))
-    })
-}
+type Result<T, E = EngineError> = std::result::Result<T, E>;
 
 /// Where a row of a batch belongs, besides the log.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -103,345 +90,310 @@ pub(crate) enum Place {
 }
 
 /// An open engine.
+#[derive(Debug)]
 pub(crate) struct Engine {
-    database: Database,
-    state: Keyspace,
-    records: Keyspace,
-    meta: Keyspace,
-    /// The parts of the log, oldest first; at least one.
-    log: RwLock<Vec<Segment>>,
+    inner: Arc<Inner>,
+    checkpointer: Worker<Order>,
+    syncer: Worker<Order>,
 }
 
-#[derive(Clone)]
-struct Segment {
-    /// The first change that belongs in it.
-    first: Sequence,
-    keyspace: Keyspace,
-}
+/// What is done when the tables hold everything that was shown before the order, or the disk has
+/// everything that was written before it.
+struct Order(Box<dyn FnOnce() -> Result<()> + Send>);
 
-/// Rows that are written together.
-pub(crate) struct Rows {
-    batch: OwnedWriteBatch,
-    log: Keyspace,
-    state: Keyspace,
-    records: Keyspace,
-    meta: Keyspace,
-}
-
-impl std::fmt::Debug for Engine {
+impl std::fmt::Debug for Order {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Engine")
-            .field("log_segments", &self.log.read().len())
-            .finish_non_exhaustive()
+        f.write_str("Order")
     }
+}
+
+#[derive(Debug)]
+struct Inner {
+    log: Log,
+    pending: Pending,
+    tables: Tables,
+    /// The batch up to which the tables hold everything.
+    mark: AtomicU64,
+    /// Whether something has failed behind the writer, and what.
+    has_failed: AtomicBool,
+    failure: Mutex<Option<String>>,
+    /// Told when a generation has gone to the tables, or something has failed.
+    settled: Condvar,
 }
 
 impl Engine {
-    /// Opens the engine in this folder, or makes it.
-    pub(crate) fn open(path: &Path) -> Result<Self> {
-        guarded(|| {
-            let database = database(path)?;
-            let state = database.keyspace("state", || table(MEMTABLE))?;
-            let records = database.keyspace("records", || table(SMALL_MEMTABLE))?;
-            let meta = database.keyspace("meta", || table(SMALL_MEMTABLE))?;
-            let mut log = Vec::new();
-            for name in database.list_keyspace_names() {
-                let first = name.strip_prefix(LOG_PREFIX).and_then(|text| text.parse().ok());
-                if let Some(first) = first {
-                    let keyspace = database.keyspace(&name, log_table)?;
-                    log.push(Segment { first: Sequence(first), keyspace });
-                }
+    /// Opens the engine in this data folder, or makes it.
+    pub(crate) fn open(folder: &Path) -> Result<Self> {
+        let tables = Tables::open(&folder.join(TABLES))?;
+        let mark = tables.marked()?;
+        let pending = Pending::default();
+        let mut rows = Replayed::default();
+        let log = Log::open(&folder.join(LOG), mark, &mut |batch, entry| {
+            rows.add(batch, entry, &pending)
+        })?;
+        rows.end(&pending);
+        let inner = Arc::new(Inner {
+            log,
+            pending,
+            tables,
+            mark: AtomicU64::new(mark),
+            has_failed: AtomicBool::new(false),
+            failure: Mutex::default(),
+            settled: Condvar::new(),
+        });
+        let failed = |source| EngineError::Io { doing: "starting a thread", source };
+        let checkpointer = Worker::start("store-tables", {
+            let inner = inner.clone();
+            move |Order(then)| inner.attempt(|inner| inner.checkpoint().and_then(|()| then()))
+        });
+        let syncer = Worker::start("store-syncer", {
+            let inner = inner.clone();
+            move |Order(then)| {
+                inner.attempt(|inner| inner.log.sync_beside().and_then(|()| then()));
             }
-            log.sort_by_key(|segment| segment.first);
-            if log.is_empty() {
-                log.push(segment(&database, Sequence(1))?);
-            }
-            Ok(Self { database, state, records, meta, log: RwLock::new(log) })
-        })
+        });
+        let (checkpointer, syncer) =
+            (checkpointer.map_err(failed)?, syncer.map_err(failed)?);
+        Ok(Self { inner, checkpointer, syncer })
     }
 
-    /// An empty batch.
-    pub(crate) fn rows(&self) -> Result<Rows> {
-        let log = self.log.read();
-        let Some(last) = log.last() else {
-            return Err(EngineError::Panicked("the log has no part".to_owned()));
-        };
-        Ok(Rows {
-            batch: self.database.batch().durability(None),
-            log: last.keyspace.clone(),
-            state: self.state.clone(),
-            records: self.records.clone(),
-            meta: self.meta.clone(),
-        })
+    /// Opens an engine again that has failed.
+    pub(crate) fn open_again(folder: &Path) -> Result<Self> {
+        Log::write_anew(&folder.join(LOG))?;
+        Self::open(folder)
     }
 
-    /// Writes a batch, whole or not at all, but not durably yet. Gives the time spent waiting for
-    /// the engine to catch up.
-    pub(crate) fn write(&self, rows: Rows) -> Result<Duration> {
-        guarded(|| {
-            let waited = self.wait_for_room(&rows.log)?;
-            rows.batch.commit()?;
-            Ok(waited)
-        })
+    /// Writes a batch to the log, whole or not at all, so that it survives the end of the process.
+    pub(crate) fn write(&self, rows: Rows) -> Result<Written> {
+        let stalled = self.wait_for_room();
+        self.check()?;
+        let Rows { mut frame, kept } = rows;
+        let batch = self.inner.log.append(&mut frame)?;
+        let logged = u64::try_from(frame.len()).unwrap_or_default();
+        Ok(Written { batch, logged, kept, stalled })
+    }
+
+    /// Lets readers see a batch.
+    pub(crate) fn show(&self, written: Written) {
+        if self.inner.pending.show(written) {
+            self.checkpoint();
+        }
+    }
+
+    /// Has everything that is shown go to the tables, behind whoever writes; unless that is done
+    /// already with what was shown before.
+    fn checkpoint(&self) {
+        if self.inner.pending.freeze() {
+            self.checkpointer.order(Order(Box::new(|| Ok(()))));
+        }
     }
 
     /// Makes everything written so far safe from a power cut.
     pub(crate) fn sync(&self) -> Result<()> {
-        guarded(|| Ok(self.database.persist(PersistMode::SyncData)?))
+        self.inner.log.sync()?;
+        self.check()
     }
 
-    /// Makes everything written so far safe from the end of the process.
-    pub(crate) fn hand_over(&self) -> Result<()> {
-        guarded(|| Ok(self.database.persist(PersistMode::Buffer)?))
+    /// The same, behind whoever writes; and does `then` when it is done.
+    pub(crate) fn sync_behind(&self, then: impl FnOnce() + Send + 'static) {
+        self.syncer.order(Order(Box::new(move || {
+            then();
+            Ok(())
+        })));
+    }
+
+    /// Fails if something has failed behind the writer.
+    pub(crate) fn check(&self) -> Result<()> {
+        if !self.inner.has_failed.load(Ordering::Acquire) {
+            return Ok(());
+        }
+        let failure = self.inner.failure.lock().clone();
+        Err(EngineError::Behind(failure.unwrap_or_default()))
     }
 
     /// Lets go of the engine, which closes it once no reader holds it any more. It is closed even
     /// if it panics over it.
     pub(crate) fn abandon(self: Arc<Self>) {
-        if let Err(error) = guarded(|| {
-            drop(self);
-            Ok(())
-        }) {
-            tracing::warn!(error = %error, "the engine did not close in order");
-        }
+        abandon(self);
     }
 
-    fn wait_for_room(&self, log: &Keyspace) -> Result<Duration> {
-        let is_sealed = |keyspace: &Keyspace| keyspace.sealed_memtable_count() >= SEALED;
-        let is_deep = |keyspace: &Keyspace| keyspace.l0_table_count() >= LEVEL_ZERO;
-        let compacted = [&self.state, &self.records];
-        // The tables of the log stay in level 0, and make one run there.
-        let is_busy = || {
-            is_sealed(log)
-                || compacted.iter().any(|keyspace| is_sealed(keyspace) || is_deep(keyspace))
-        };
-        if !is_busy() {
-            return Ok(Duration::ZERO);
+    /// While one generation of rows goes to the tables, the next one becomes large and has to wait.
+    fn wait_for_room(&self) -> Duration {
+        let Inner { pending, failure, settled, has_failed, .. } = &*self.inner;
+        if !pending.is_large() || !pending.is_frozen() {
+            return Duration::ZERO;
         }
         let start = Instant::now();
-        while is_busy() && start.elapsed() < LONGEST_WAIT {
-            // Says whether the workers have ended, in which case there will never be room.
-            self.database.persist(PersistMode::Buffer)?;
-            // The engine has no event to wait for.
-            std::thread::park_timeout(Duration::from_millis(1));
-        }
-        Ok(start.elapsed())
-    }
-
-    /// Begins a new part of the log, with this change, if the last part holds so many and there are
-    /// not too many parts.
-    pub(crate) fn roll(&self, next: Sequence, segment_length: u64) -> Result<()> {
-        let (last, is_full) = {
-            let log = self.log.read();
-            let Some(last) = log.last() else { return Ok(()) };
-            let held = next.0.saturating_sub(last.first.0);
-            (last.clone(), log.len() < SEGMENTS && held >= segment_length.max(1))
-        };
-        if !is_full {
-            return Ok(());
-        }
-        guarded(|| {
-            let segment = segment(&self.database, next)?;
-            self.log.write().push(segment);
-            // Nothing is added to the old part, so its memory can go.
-            last.keyspace.rotate_memtable()?;
-            Ok(())
-        })
-    }
-
-    /// Drops the parts of the log that end at `upto` or before, except the one that holds the
-    /// newest change: it remembers how far the log has come.
-    pub(crate) fn truncate(&self, upto: Sequence, newest: Sequence) -> Result<()> {
-        guarded(|| {
-            loop {
-                let dropped = {
-                    let mut log = self.log.write();
-                    let end = log.get(1).map(|second| second.first.0.saturating_sub(1));
-                    if end.is_none_or(|end| end > upto.0 || end >= newest.0) {
-                        return Ok(());
-                    }
-                    log.remove(0)
-                };
-                self.database.delete_keyspace(dropped.keyspace)?;
+        let mut failure = failure.lock();
+        while pending.is_frozen() && !has_failed.load(Ordering::Acquire) {
+            let left = LONGEST_WAIT.saturating_sub(start.elapsed());
+            if left.is_zero() || settled.wait_for(&mut failure, left).timed_out() {
+                break;
             }
-        })
+        }
+        drop(failure);
+        self.checkpoint();
+        start.elapsed()
+    }
+
+    /// Begins a new file of the log, if the last one holds so many changes or has become long.
+    pub(crate) fn roll(&self, segment_length: u64) -> Result<()> {
+        self.inner.log.roll(segment_length)
+    }
+
+    /// Drops the files of the log that end at `upto` or before, except the one that holds the newest
+    /// change. Says whether there are some of which the tables do not hold everything.
+    pub(crate) fn truncate(&self, upto: Sequence) -> Result<bool> {
+        let mark = self.inner.mark.load(Ordering::Acquire);
+        self.inner.log.truncate(upto, mark)
+    }
+
+    /// Has everything that is shown go to the tables, behind whoever writes, and does `then` when it is
+    /// done: with the engine, unless that was let go meanwhile.
+    pub(crate) fn checkpoint_and(
+        self: &Arc<Self>,
+        then: impl FnOnce(&Self) -> Result<()> + Send + 'static,
+    ) {
+        let engine = Arc::downgrade(self);
+        // What is being frozen may be older than what is shown: then there is a second time.
+        self.checkpoint();
+        self.checkpointer.order(Order(Box::new(move || {
+            let Some(engine) = engine.upgrade() else { return Ok(()) };
+            engine.inner.pending.freeze();
+            engine.inner.checkpoint()?;
+            then(&engine)
+        })));
     }
 
     /// The first change that the log may still hold.
     pub(crate) fn log_first(&self) -> Sequence {
-        self.log.read().first().map_or(Sequence(1), |segment| segment.first)
+        self.inner.log.first()
     }
 
-    /// The rows of all entities, in the order of their keys.
-    pub(crate) fn state_rows(&self) -> Result<StateRows> {
-        StateRows::of(&self.state)
-    }
-
-    /// Hands the row of every record of a kind to `visit`, in the order of the keys, until it fails.
-    /// Rows of other kinds are not read.
-    pub(crate) fn visit_records<E: From<EngineError>>(
-        &self,
-        kind: RecordKind,
-        visit: impl FnMut(&[u8], &[u8]) -> std::result::Result<(), E>,
-    ) -> std::result::Result<(), E> {
-        Self::visit(guarded(|| Ok(self.records.prefix(codec::kind_prefix(kind))))?, visit)
-    }
-
-    fn visit<E: From<EngineError>>(
-        mut rows: fjall::Iter,
-        mut visit: impl FnMut(&[u8], &[u8]) -> std::result::Result<(), E>,
-    ) -> std::result::Result<(), E> {
-        loop {
-            let row = guarded(|| Ok(rows.next().map(fjall::Guard::into_inner).transpose()?))?;
-            let Some((key, value)) = row else { return Ok(()) };
-            visit(&key, &value)?;
-        }
+    /// A view of everything that is shown now.
+    pub(crate) fn view(&self) -> Result<View> {
+        View::of(&self.inner, self.newest())
     }
 
     /// Hands the log after `after`, up to and including `upto`, to `visit`, at most `limit` rows.
     pub(crate) fn visit_log<E: From<EngineError>>(
         &self,
-        (after, upto): (Sequence, Sequence),
+        range: (Sequence, Sequence),
         limit: usize,
-        mut visit: impl FnMut(&[u8], &[u8]) -> std::result::Result<(), E>,
-    ) -> std::result::Result<(), E> {
-        if after >= upto {
-            return Ok(());
-        }
-        let mut left = limit;
-        for segment in self.segments_after(after) {
-            if segment.first > upto {
-                break;
-            }
-            let (start, end) = (Sequence(after.0 + 1), upto);
-            let mut rows = segment.keyspace.range(codec::log_key(start)..=codec::log_key(end));
-            while left > 0 {
-                let row = guarded(|| Ok(rows.next().map(fjall::Guard::into_inner).transpose()?))?;
-                let Some((key, value)) = row else { break };
-                visit(&key, &value)?;
-                left -= 1;
-            }
-        }
-        Ok(())
-    }
-
-    /// The parts of the log that may hold a change after `after`.
-    fn segments_after(&self, after: Sequence) -> Vec<Segment> {
-        let log = self.log.read();
-        let before = log.partition_point(|segment| segment.first <= after).saturating_sub(1);
-        log.iter().skip(before).cloned().collect()
+        mut visit: impl FnMut(&[u8], &[u8]) -> Result<(), E>,
+    ) -> Result<(), E> {
+        self.inner.log.visit(range, limit, |sequence, row| visit(&codec::log_key(sequence), row))
     }
 
     /// The newest change's number; 0 if there has been none.
-    pub(crate) fn newest(&self) -> Result<Sequence> {
-        guarded(|| {
-            for segment in self.log.read().iter().rev() {
-                if let Some(row) = segment.keyspace.last_key_value() {
-                    let key = row.key()?;
-                    let number = key
-                        .split_first_chunk::<8>()
-                        .map_or(0, |(bytes, _)| u64::from_be_bytes(*bytes));
-                    return Ok(Sequence(number));
-                }
-            }
-            Ok(Sequence(0))
-        })
+    pub(crate) fn newest(&self) -> Sequence {
+        Sequence(self.inner.log.end().next.0.saturating_sub(1))
     }
 
-    /// The row of a record as it was last written, durable or not; none if there is none.
+    /// The row of a record as it was last shown; none if there is none.
     pub(crate) fn record(&self, key: &[u8]) -> Result<Option<Vec<u8>>> {
-        guarded(|| Ok(self.records.get(key)?.map(|row| row.to_vec())))
+        match self.inner.pending.record(key) {
+            Some(row) => Ok(row.map(|row| row.to_vec())),
+            None => self.inner.tables.record(key),
+        }
     }
 
     /// The row of the ceilings, if it was ever written.
     pub(crate) fn ceilings(&self) -> Result<Option<Vec<u8>>> {
-        guarded(|| Ok(self.meta.get(CEILINGS)?.map(|row| row.to_vec())))
+        match self.inner.pending.ceilings() {
+            Some(row) => Ok(Some(row.to_vec())),
+            None => self.inner.tables.ceilings(),
+        }
     }
 
     /// Bytes of the engine's files.
     pub(crate) fn disk_bytes(&self) -> u64 {
-        guarded(|| Ok(self.database.disk_space()?)).unwrap_or_default()
+        self.inner.tables.disk_bytes() + self.inner.log.disk_bytes()
     }
 }
 
-impl Rows {
-    pub(crate) fn put(&mut self, place: Place, key: &[u8], row: &[u8]) {
-        let keyspace = match place {
-            Place::State => &self.state,
-            Place::Records => &self.records,
-        };
-        self.batch.insert(keyspace, key, row);
-    }
-
-    pub(crate) fn delete(&mut self, place: Place, key: &[u8]) {
-        let keyspace = match place {
-            Place::State => &self.state,
-            Place::Records => &self.records,
-        };
-        self.batch.remove(keyspace, key);
-    }
-
-    pub(crate) fn log(&mut self, sequence: Sequence, row: &[u8]) {
-        self.batch.insert(&self.log, codec::log_key(sequence), row);
-    }
-
-    pub(crate) fn ceilings(&mut self, row: &[u8]) {
-        self.batch.insert(&self.meta, CEILINGS, row);
-    }
-
-    pub(crate) fn is_empty(&self) -> bool {
-        self.batch.is_empty()
-    }
-}
-
-fn database(path: &Path) -> Result<Database> {
-    Ok(Database::builder(path)
-        .cache_size(CACHE)
-        .max_journaling_size(JOURNALS)
-        .worker_threads(WORKERS)
-        .open()?)
-}
-
-fn segment(database: &Database, first: Sequence) -> Result<Segment> {
-    let name = format!("{LOG_PREFIX}{:020}", first.0);
-    Ok(Segment { first, keyspace: database.keyspace(&name, log_table)? })
-}
-
-/// Tables are read from end to end or in ranges, never by one key: they have no filters.
-fn table(memtable: u64) -> KeyspaceCreateOptions {
-    KeyspaceCreateOptions::default()
-        .max_memtable_size(memtable)
-        .filter_policy(FilterPolicy::disabled())
-        .data_block_size_policy(BlockSizePolicy::all(16 << 10))
-}
-
-/// The log is only added to, in the order of its keys, and dropped as a whole. So nothing is to be
-/// gained by putting its tables anywhere else than where they were first written, and each time
-/// would hold up a commit.
-fn log_table() -> KeyspaceCreateOptions {
-    table(MEMTABLE).compaction_strategy(Arc::new(Fifo::new(u64::MAX, None)))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    #[ignore = "takes a minute, because as many tables are made and opened"]
-    fn a_log_of_as_many_parts_as_there_may_be_is_opened_again_and_goes_on() {
-        let folder = tempfile::tempdir().unwrap();
-        let most = u64::try_from(SEGMENTS).unwrap();
-        {
-            let engine = Engine::open(folder.path()).unwrap();
-            for next in 2..most + 50 {
-                engine.roll(Sequence(next), 1).unwrap();
-            }
-            assert_eq!(engine.log.read().len(), SEGMENTS);
+impl Inner {
+    /// Does something behind the writer, who hears of it with his next batch if it fails.
+    fn attempt(&self, work: impl FnOnce(&Self) -> Result<()>) {
+        if let Err(error) = guarded(|| work(self)) {
+            let source = std::error::Error::source(&error).map(ToString::to_string);
+            let text = source.map_or_else(|| error.to_string(), |source| format!("{error}: {source}"));
+            self.failure.lock().get_or_insert(text);
+            self.has_failed.store(true, Ordering::Release);
         }
-        let engine = Engine::open(folder.path()).unwrap();
-        assert_eq!(engine.log.read().len(), SEGMENTS);
-        engine.truncate(Sequence(10), Sequence(most)).unwrap();
-        engine.roll(Sequence(most + 50), 1).unwrap();
-        assert_eq!(engine.log.read().len(), SEGMENTS - 9);
+        drop(self.failure.lock());
+        self.settled.notify_all();
+    }
+
+    /// Has what is frozen go to the tables.
+    fn checkpoint(&self) -> Result<()> {
+        let Some(frozen) = self.pending.frozen() else { return Ok(()) };
+        // The tables must never hold what a power cut takes from the log.
+        self.log.sync_beside()?;
+        self.tables.wait_for_room()?;
+        self.tables.fill(Kept::State, |put| {
+            frozen.sorted().iter().try_for_each(|row| put(row.key(), row.row()))
+        })?;
+        self.tables.fill(Kept::Records, |put| {
+            frozen.records().iter().try_for_each(|(key, row)| put(key, row.as_deref()))
+        })?;
+        self.tables.mark(frozen.upto(), frozen.ceilings())?;
+        self.mark.store(frozen.upto(), Ordering::Release);
+        self.pending.forget_frozen();
+        Ok(())
+    }
+
+    fn abandon(self: Arc<Self>) {
+        abandon(self);
+    }
+}
+
+fn abandon<T>(held: Arc<T>) {
+    if let Err(error) = guarded(|| {
+        drop(held);
+        Ok(())
+    }) {
+        tracing::warn!(error = %error, "the engine did not close in order");
+    }
+}
+
+/// What is read from the log again, a batch at a time.
+#[derive(Debug, Default)]
+struct Replayed {
+    batch: Batch,
+    logged: u64,
+    kept: KeptRows,
+}
+
+impl Replayed {
+    fn add(&mut self, batch: Batch, entry: Entry<'_>, pending: &Pending) -> Result<()> {
+        /// Bytes of rows that are taken together.
+        const TOGETHER: usize = 1 << 20;
+        if batch != self.batch && self.kept.bytes.len() > TOGETHER {
+            std::mem::take(self).end(pending);
+        }
+        self.batch = batch;
+        match entry {
+            Entry::Change(_, row) => {
+                self.logged += u64::try_from(row.len()).unwrap_or_default();
+                let state = codec::state_of_log(row)
+                    .map_err(|error| EngineError::Failed(error.into()))?;
+                if let Some((key, row)) = state {
+                    self.kept.state(&key, row.as_deref());
+                }
+            }
+            Entry::Put(key, row) => self.kept.records.push((key.into(), Some(row.into()))),
+            Entry::Delete(key) => self.kept.records.push((key.into(), None)),
+            Entry::Ceilings(row) => self.kept.ceilings = Some(row.into()),
+        }
+        Ok(())
+    }
+
+    /// Shows what is left.
+    fn end(self, pending: &Pending) {
+        let Self { batch, logged, kept } = self;
+        if batch > 0 {
+            pending.show(Written { batch, logged, kept, stalled: Duration::ZERO });
+        }
     }
 }

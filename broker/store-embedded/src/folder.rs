@@ -6,14 +6,15 @@ use std::path::{Path, PathBuf};
 
 use rustix::fs::FlockOperation;
 
+use crate::engine;
 use crate::migrations::{self, MIGRATIONS};
 
 /// What the file `FORMAT` says before the number.
 const FORMAT: &str = "musubi-store-embedded ";
 /// The format of the folders that this version writes. It opens older ones, which it makes such a
 /// folder of first.
-pub(crate) const NEWEST: u32 = 2;
-const _: () = assert!(MIGRATIONS.len() == 1, "a step leads to the newest format");
+pub(crate) const NEWEST: u32 = 3;
+const _: () = assert!(MIGRATIONS.len() == 2, "a step leads to the newest format");
 /// What the file is called while a backup is being restored into the folder.
 const UNFINISHED: &str = "FORMAT.unfinished";
 
@@ -40,6 +41,15 @@ pub enum OpenError {
     /// A backup is to be restored into it, and something is there.
     #[error("the folder {} is not empty, and a backup is restored into an empty one", .0.display())]
     NotEmpty(PathBuf),
+    /// It is only to be looked at, and was left by an older version in a form that is not read as it
+    /// is.
+    #[error("the data folder {} is still as an older version left it (format {format}); start a server on it once, and it becomes one of this version", path.display())]
+    Older {
+        /// The folder.
+        path: PathBuf,
+        /// Its format.
+        format: u32,
+    },
     /// A row in it cannot be read.
     #[error("a row of {table} in the data folder cannot be read")]
     Row {
@@ -78,7 +88,7 @@ impl Folder {
         match folder.format()? {
             Some(NEWEST) => {}
             Some(found) => migrations::migrate(path, found, &MIGRATIONS)?,
-            None if folder.engine().exists() => {
+            None if folder.tables().exists() => {
                 return Err(OpenError::NotAStore(path.to_owned()).into());
             }
             None => write_format(path, NEWEST)?,
@@ -95,6 +105,9 @@ impl Folder {
         }
         let folder = Self::lock(path)?;
         match folder.format()? {
+            Some(format) if engine::is_older(path) => {
+                Err(OpenError::Older { path: path.to_owned(), format }.into())
+            }
             Some(format) => Ok((folder, format)),
             None => Err(OpenError::NotAStore(path.to_owned()).into()),
         }
@@ -151,9 +164,9 @@ impl Folder {
         &self.path
     }
 
-    /// Where the engine keeps its files.
-    pub(crate) fn engine(&self) -> PathBuf {
-        self.path.join("engine")
+    /// Where the engine keeps its tables.
+    fn tables(&self) -> PathBuf {
+        self.path.join(engine::TABLES)
     }
 
     /// Bytes that are free on the disk for us.
@@ -167,10 +180,10 @@ impl Folder {
     /// journal that is in use again. Where the system does not say, the answer is no.
     pub(crate) fn has_open_journal(&self) -> bool {
         let Ok(descriptors) = fs::read_dir("/proc/self/fd") else { return false };
-        let Ok(engine) = fs::canonicalize(self.engine()) else { return false };
+        let Ok(tables) = fs::canonicalize(self.tables()) else { return false };
         descriptors.flatten().any(|descriptor| {
             fs::read_link(descriptor.path()).is_ok_and(|target| {
-                target.starts_with(&engine) && target.extension().is_some_and(|end| end == "jnl")
+                target.starts_with(&tables) && target.extension().is_some_and(|end| end == "jnl")
             })
         })
     }
@@ -264,10 +277,10 @@ mod tests {
     #[test]
     fn another_format_is_refused_and_named() {
         let folder = tempfile::tempdir().unwrap();
-        fs::write(folder.path().join("FORMAT"), "musubi-store-embedded 3\n").unwrap();
+        fs::write(folder.path().join("FORMAT"), "musubi-store-embedded 4\n").unwrap();
         let refused = Folder::claim(folder.path()).unwrap_err();
-        assert!(refused.to_string().contains("\"musubi-store-embedded 3\""), "{refused}");
-        assert!(refused.to_string().contains("\"musubi-store-embedded 2\" and older"), "{refused}");
+        assert!(refused.to_string().contains("\"musubi-store-embedded 4\""), "{refused}");
+        assert!(refused.to_string().contains("\"musubi-store-embedded 3\" and older"), "{refused}");
     }
 
     #[test]

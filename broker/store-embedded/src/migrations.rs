@@ -9,6 +9,7 @@
 
 use std::path::Path;
 
+use crate::engine;
 use crate::folder;
 
 type Failure = Box<dyn std::error::Error + Send + Sync>;
@@ -21,11 +22,17 @@ pub(crate) struct Migration {
 }
 
 /// All steps, from format 1 on.
-pub(crate) const MIGRATIONS: [Migration; 1] = [Migration {
-    what: "the log may hold changes of what is recorded of the past",
-    // The rows are the same. Only versions that do not know the new ones are to be kept out.
-    carry_out: |_folder| Ok(()),
-}];
+pub(crate) const MIGRATIONS: [Migration; 2] = [
+    Migration {
+        what: "the log may hold changes of what is recorded of the past",
+        // The rows are the same. Only versions that do not know the new ones are to be kept out.
+        carry_out: |_folder| Ok(()),
+    },
+    Migration {
+        what: "the log has files of its own, and rows may say less of what was before",
+        carry_out: |folder| Ok(engine::take_over(folder)?),
+    },
+];
 
 /// Takes the folder, which is of format `found`, through the steps that are left.
 pub(crate) fn migrate(folder: &Path, found: u32, steps: &[Migration]) -> Result<(), Failure> {

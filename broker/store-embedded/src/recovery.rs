@@ -9,7 +9,7 @@ use parking_lot::Mutex;
 
 use crate::batch::{Buffers, Counters, DraftError, Effects, stored_revision};
 use crate::codec::{self, Ceilings, RowError};
-use crate::engine::{Engine, EngineError, Place, StateRow, StateRows};
+use crate::engine::{Engine, EngineError, Place, Rows, StateRow, StateRows, View};
 use crate::folder::OpenError;
 use crate::interner::{Interner, Vocabulary};
 use crate::options::EmbeddedOptions;
@@ -54,9 +54,10 @@ pub(crate) fn load(
     engine: &Engine,
     options: &EmbeddedOptions,
 ) -> Result<(Resident, Counters), RecoveryError> {
-    let (entities, interner) = load_entities(engine)?;
-    let records = load_records(engine)?;
-    let newest = engine.newest()?;
+    let view = engine.view()?;
+    let (entities, interner) = load_entities(&view)?;
+    let records = load_records(&view)?;
+    let newest = engine.newest();
     let ceilings = load_ceilings(engine)?;
     let positions = entities.values().flatten().map(|found| found.position.0);
     let revisions = entities.values().flatten().map(|found| found.revision.0);
@@ -80,10 +81,10 @@ fn load_ceilings(engine: &Engine) -> Result<Ceilings, RecoveryError> {
 
 /// The records that are to be in memory. Of the others nothing is read: their revisions are below
 /// the ceiling.
-fn load_records(engine: &Engine) -> Result<BTreeMap<RecordKey, Stored>, RecoveryError> {
+fn load_records(view: &View) -> Result<BTreeMap<RecordKey, Stored>, RecoveryError> {
     let mut records = BTreeMap::new();
     for kind in RecordKind::ALL.into_iter().filter(|kind| is_resident(*kind)) {
-        engine.visit_records(kind, |key, row| {
+        view.visit_records(kind, |key, row| {
             let (key, revision, value) =
                 codec::read_record(key, row).map_err(unreadable("the records"))?;
             records.insert(key, (revision, value));
@@ -94,9 +95,9 @@ fn load_records(engine: &Engine) -> Result<BTreeMap<RecordKey, Stored>, Recovery
 }
 
 /// Several threads take rows in turn and make entities of them, which is most of the work.
-fn load_entities(engine: &Engine) -> Result<(Entities, Interner), RecoveryError> {
+fn load_entities(view: &View) -> Result<(Entities, Interner), RecoveryError> {
     let interner = Interner::default();
-    let rows = Mutex::new(engine.state_rows()?);
+    let rows = Mutex::new(view.state_rows()?);
     let threads = std::thread::available_parallelism().map_or(1, usize::from).min(8);
     let mut entities = Entities::new();
     std::thread::scope(|scope| {
@@ -119,7 +120,7 @@ fn load_entities(engine: &Engine) -> Result<(Entities, Interner), RecoveryError>
 
 /// Makes entities of rows until there are no more.
 fn take_rows(
-    rows: &Mutex<StateRows>,
+    rows: &Mutex<StateRows<'_>>,
     interner: &Interner,
 ) -> Result<Vec<(Tenant, Vec<Found>)>, RecoveryError> {
     let mut names = Vocabulary::of(interner);
@@ -162,8 +163,8 @@ pub(crate) fn reconcile(
     resident: &Resident,
     (uncertain, unsynced): (&mut Option<Vec<Effects>>, &mut Unsynced),
 ) -> Result<Counters, RecoveryError> {
-    let stored = engine.newest()?;
-    let records = load_records(engine)?;
+    let stored = engine.newest();
+    let records = load_records(&engine.view()?)?;
     let has_landed = match uncertain {
         Some(effects) => has_landed(engine, effects, resident, (stored, &records))?,
         None => false,
@@ -179,7 +180,7 @@ pub(crate) fn reconcile(
     engine.sync()?;
     unsynced.clear();
     let newest = resident.newest();
-    if engine.newest()? != newest {
+    if engine.newest() != newest {
         return Err(RecoveryError::Lost(stored));
     }
     Ok(Counters { newest, ceilings: load_ceilings(engine)?, ..Counters::default() })
@@ -238,17 +239,17 @@ fn restore_changes(
         upto = newest.0,
         "the disk has lost acknowledged changes; they are written again from memory"
     );
-    let mut rows = engine.rows()?;
+    let mut rows = Rows::default();
     let mut buffers = Buffers::default();
     for change in lost {
         write_again(&mut rows, &change, &mut buffers).map_err(unreadable("the log"))?;
     }
-    engine.write(rows)?;
+    engine.show(engine.write(rows)?);
     Ok(())
 }
 
 fn write_again(
-    rows: &mut crate::engine::Rows,
+    rows: &mut Rows,
     change: &Change,
     buffers: &mut Buffers,
 ) -> Result<(), RowError> {
@@ -269,7 +270,7 @@ fn restore_records(
     stored: &BTreeMap<RecordKey, Stored>,
 ) -> Result<(), RecoveryError> {
     let wanted = resident.records.snapshot();
-    let mut rows = engine.rows()?;
+    let mut rows = Rows::default();
     for (key, (revision, value)) in &wanted {
         if stored.get(key).is_none_or(|(known, _)| known != revision) {
             rows.put(Place::Records, &codec::record_key(key), &codec::record_row(*revision, value));
@@ -279,7 +280,7 @@ fn restore_records(
         rows.delete(Place::Records, &codec::record_key(key));
     }
     if !rows.is_empty() {
-        engine.write(rows)?;
+        engine.show(engine.write(rows)?);
     }
     Ok(())
 }
@@ -288,26 +289,51 @@ fn restore_records(
 /// it has them. Used only where an acknowledgement does not wait for the disk, and so bounded by what
 /// is written in one interval.
 #[derive(Debug, Default)]
-pub(crate) struct Unsynced(BTreeMap<RecordKey, Option<Stored>>);
+pub(crate) struct Unsynced {
+    /// Written since the disk was last asked.
+    written: Writes,
+    /// Written before that, and after it was last known to have everything.
+    asked: Writes,
+    /// When it was last asked.
+    number: u64,
+}
+
+type Writes = BTreeMap<RecordKey, Option<Stored>>;
 
 impl Unsynced {
     /// Keeps what a batch does.
     pub(crate) fn add(&mut self, batch: &[Effects]) {
         let records = batch.iter().flat_map(|effects| &effects.records);
         for (key, stored) in records.filter(|(key, _)| !is_resident(key.kind)) {
-            self.0.insert(key.clone(), stored.clone());
+            self.written.insert(key.clone(), stored.clone());
+        }
+    }
+
+    /// The disk is asked to keep all of it, for the time of this number.
+    pub(crate) fn ask(&mut self, number: u64) {
+        self.asked.append(&mut self.written);
+        self.number = number;
+    }
+
+    /// The disk has what it was asked to keep for the time of this number.
+    pub(crate) fn done(&mut self, number: u64) {
+        if number >= self.number {
+            self.asked.clear();
         }
     }
 
     /// The disk has all of it.
     pub(crate) fn clear(&mut self) {
-        self.0.clear();
+        self.asked.clear();
+        self.written.clear();
     }
 
     /// Writes again what an engine that was opened again does not have.
     fn restore(&self, engine: &Engine) -> Result<(), RecoveryError> {
-        let mut rows = engine.rows()?;
-        for (key, stored) in &self.0 {
+        let mut rows = Rows::default();
+        let mut writes = self.asked.clone();
+        writes.extend(self.written.clone());
+        for (key, stored) in &writes {
             let written = stored.as_ref().map(|(revision, _)| *revision);
             if stored_revision(engine, key)? == written {
                 continue;
@@ -321,7 +347,7 @@ impl Unsynced {
             }
         }
         if !rows.is_empty() {
-            engine.write(rows)?;
+            engine.show(engine.write(rows)?);
         }
         Ok(())
     }

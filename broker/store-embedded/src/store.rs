@@ -143,7 +143,7 @@ impl EmbeddedStore {
     pub fn open(options: EmbeddedOptions) -> Result<Self, StoreError> {
         let failed = |doing| move |source| StoreError::Failed { doing, source };
         let folder = Folder::claim(&options.path).map_err(failed("opening the data folder"))?;
-        let engine = Engine::open(&folder.engine())
+        let engine = Engine::open(folder.path())
             .map_err(|error| failed("opening the engine")(error.into()))?;
         let (resident, counters) = recovery::load(&engine, &options)
             .map_err(|error| failed("reading the entities into memory")(error.into()))?;
@@ -160,8 +160,7 @@ impl EmbeddedStore {
             #[cfg(test)]
             faults: crate::tests::Faults::default(),
         });
-        let committer = Committer::new(shared.clone(), folder, (Arc::new(engine), counters))
-            .map_err(|error| failed("publishing the engine")(error.into()))?;
+        let committer = Committer::new(shared.clone(), folder, (Arc::new(engine), counters));
         let thread = std::thread::Builder::new()
             .name("store-committer".to_owned())
             .spawn({

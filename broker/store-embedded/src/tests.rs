@@ -185,20 +185,21 @@ fn copy_folder(from: &Path, to: &Path) {
 }
 
 /// A store with three changes and a record, over an engine that has lost all but the first.
-async fn forgetful(recent_changes: usize) -> (tempfile::TempDir, EmbeddedStore, Engine) {
+async fn forgetful(recent_changes: usize) -> ([tempfile::TempDir; 2], EmbeddedStore, Engine) {
     let folder = tempfile::tempdir().unwrap();
     let options = EmbeddedOptions { recent_changes, ..EmbeddedOptions::new(folder.path()) };
     let store = EmbeddedStore::open(options.clone()).unwrap();
     commit(&store, vec![put(1)], vec![]).await.unwrap();
     drop(store);
-    copy_folder(&folder.path().join("engine"), &folder.path().join("lost"));
+    let lost = tempfile::tempdir().unwrap();
+    copy_folder(folder.path(), lost.path());
     let store = EmbeddedStore::open(options).unwrap();
     commit(&store, vec![put(2)], vec![record(Some(b"1"))]).await.unwrap();
     let deletion = Write { state: None, ..put(1) };
     commit(&store, vec![deletion], vec![]).await.unwrap();
-    let engine = Engine::open(&folder.path().join("lost")).unwrap();
-    assert_eq!(engine.newest().unwrap(), Sequence(1));
-    (folder, store, engine)
+    let engine = Engine::open(lost.path()).unwrap();
+    assert_eq!(engine.newest(), Sequence(1));
+    ([folder, lost], store, engine)
 }
 
 #[tokio::test]

@@ -37,7 +37,7 @@ const LONGEST_NAME: usize = 1000;
 /// place of nothing that is the store's own.
 pub(super) fn is_fit(name: &str) -> bool {
     let path = Path::new(name);
-    let own = ["engine", "FORMAT", "FORMAT.new", "FORMAT.unfinished", "LOCK"];
+    let own = ["engine", "log", "FORMAT", "FORMAT.new", "FORMAT.unfinished", "LOCK"];
     let is_plain = |part: Component<'_>| matches!(part, Component::Normal(_));
     !name.is_empty()
         && name.len() <= LONGEST_NAME
@@ -117,12 +117,6 @@ impl<R: Read> ContentReader<R> {
         let key = payload.get(from..middle).unwrap_or_default();
         self.contents.add(table, key);
         Ok(Some((key, payload.get(middle..to).unwrap_or_default())))
-    }
-
-    /// The key of the next row of this table; none if there is no more.
-    pub(super) fn key(&mut self, table: Table) -> Result<Option<&[u8]>, ArchiveError> {
-        let Some((from, middle, _)) = self.place(table)? else { return Ok(None) };
-        Ok(self.frames.payload().get(from..middle))
     }
 
     /// Where the next row of this table stands: beginning, end of the key, end.

@@ -9,7 +9,7 @@ use musubi_model::Timestamp;
 use super::archive::{FrameKind, FrameWriter};
 use super::content::{End, FileHead, add_row, is_fit, kind_of};
 use super::contents::{BackupHead, Contents};
-use crate::engine::{EngineError, Published, Reached, Table};
+use crate::engine::{EngineError, Reached, Table, View};
 
 /// Bytes of rows, and of a file, in one piece; a row that is longer is a piece of its own.
 pub(super) const PIECE: usize = if cfg!(test) { 300 } else { 256 << 10 };
@@ -133,7 +133,7 @@ impl Copier {
     }
 
     /// The next piece; none when the backup is whole.
-    pub(super) fn piece(&mut self, view: &Published) -> Result<Option<Vec<u8>>, CopyError> {
+    pub(super) fn piece(&mut self, view: &View) -> Result<Option<Vec<u8>>, CopyError> {
         let mut bytes = Vec::new();
         while bytes.is_empty() {
             match std::mem::replace(&mut self.stage, Stage::Over) {
@@ -171,7 +171,7 @@ impl Copier {
 
     fn rows(
         &mut self,
-        view: &Published,
+        view: &View,
         table: Table,
         bytes: &mut Vec<u8>,
     ) -> Result<Stage, CopyError> {

@@ -5,17 +5,12 @@ use std::fs::{self, File};
 use std::io::{self, Read, Write as _};
 use std::path::{Path, PathBuf};
 
-use musubi_model::Sequence;
-
 use super::archive::ArchiveError;
 use super::content::ContentReader;
 use super::contents::{BackupHead, Checker, Contents, RowProblem};
-use super::verify::{VerifyError, check, check_format};
+use super::verify::{TABLES, VerifyError, check, check_format};
 use crate::engine::{Bulk, EngineError, Table};
-use crate::folder::{Folder, OpenError};
-
-/// Changes in one part of the log, as the store has them by default.
-const LOG_SEGMENT: u64 = if cfg!(test) { 7 } else { 100_000 };
+use crate::folder::{Folder, NEWEST, OpenError};
 
 /// Why a backup was not restored. What is in the folder then is not opened by anybody.
 #[derive(Debug, thiserror::Error)]
@@ -74,8 +69,8 @@ impl RestoreError {
 
 /// Makes a data folder of a backup: every row and every attached file, safe from a power cut, and
 /// read again and compared in the end. The folder must be empty, or not be there. Until all that is
-/// done it is refused by whoever wants to open it. It has the format of the backup, and is made one of
-/// the newest when it is opened.
+/// done it is refused by whoever wants to open it. It is of the newest format: older ones differ in how
+/// rows are kept, not in the rows.
 ///
 /// # Errors
 ///
@@ -99,15 +94,11 @@ pub fn restore_if(
     let mut content = ContentReader::open(source)?;
     let head = content.head().clone();
     check_format(&head)?;
-    let folder = Folder::claim_empty(path, head.store_format).map_err(RestoreError::Folder)?;
+    let folder = Folder::claim_empty(path, NEWEST).map_err(RestoreError::Folder)?;
     let mut checker = Checker::new();
-    let bulk = Bulk::create(&folder.engine())?;
-    for table in [Table::State, Table::Records, Table::Meta] {
-        fill(&bulk, (table, Sequence(0)), u64::MAX, &mut content, &mut checker)?;
-    }
-    while let Some(key) = content.key(Table::Log)? {
-        let first = Sequence(key.first_chunk().map_or(0, |number| u64::from_be_bytes(*number)));
-        fill(&bulk, (Table::Log, first), LOG_SEGMENT, &mut content, &mut checker)?;
+    let mut bulk = Bulk::create(folder.path())?;
+    for table in TABLES {
+        fill(&mut bulk, table, &mut content, &mut checker)?;
     }
     bulk.finish()?;
     files(&mut content, folder.path())?;
@@ -122,17 +113,15 @@ pub fn restore_if(
     Ok((head, contents))
 }
 
-/// Fills a table, or a part of the log, with at most so many rows.
+/// Fills a table.
 fn fill(
-    bulk: &Bulk,
-    (table, first): (Table, Sequence),
-    most: u64,
+    bulk: &mut Bulk,
+    table: Table,
     content: &mut ContentReader<impl Read>,
     checker: &mut Checker,
 ) -> Result<(), RestoreError> {
-    bulk.fill((table, first), |put| {
-        for _ in 0..most {
-            let Some((key, value)) = content.row(table)? else { break };
+    bulk.fill(table, |put| {
+        while let Some((key, value)) = content.row(table)? {
             checker.row(table, key, value)?;
             put(key, value)?;
         }

@@ -2,12 +2,11 @@
 
 use std::io::Read;
 use std::path::Path;
-use std::sync::Arc;
 
 use super::archive::ArchiveError;
 use super::content::{ContentReader, FileHead};
 use super::contents::{BackupHead, Checker, Contents, RowProblem, Seen};
-use crate::engine::{Engine, EngineError, Published, Table};
+use crate::engine::{Engine, EngineError, Table, View};
 use crate::folder::{Folder, NEWEST};
 
 /// All tables, in the order in which they stand in a backup.
@@ -139,6 +138,6 @@ pub(super) fn check(folder: &Folder) -> Result<Seen, VerifyError> {
 }
 
 /// A view of the engine of a folder.
-pub(super) fn view(folder: &Folder) -> Result<Published, EngineError> {
-    Published::of(&Arc::new(Engine::open(&folder.engine())?))
+pub(super) fn view(folder: &Folder) -> Result<View, EngineError> {
+    Engine::open(folder.path())?.view()
 }

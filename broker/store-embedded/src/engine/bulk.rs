@@ -2,68 +2,52 @@
 
 use std::path::Path;
 
-use fjall::{Database, Keyspace, PersistMode};
 use musubi_model::Sequence;
 
-use super::{
-    EngineError, MEMTABLE, Result, SMALL_MEMTABLE, Table, database, guarded, segment, table,
-};
+use super::log::Filler;
+use super::tables::{Kept, Tables};
+use super::{EngineError, LOG, Result, TABLES, Table};
 
-/// A new engine. Rows are put into it in the order of their keys, and go past its journal straight
-/// into tables on the disk.
+/// A new engine. Rows are put into it in the order of their keys.
+#[derive(Debug)]
 pub(crate) struct Bulk {
-    database: Database,
-    state: Keyspace,
-    records: Keyspace,
-    meta: Keyspace,
-}
-
-impl std::fmt::Debug for Bulk {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Bulk").finish_non_exhaustive()
-    }
+    tables: Tables,
+    log: Filler,
 }
 
 /// Puts a row behind all that have been put.
 pub(crate) type Put<'p> = &'p mut dyn FnMut(&[u8], &[u8]) -> Result<()>;
 
 impl Bulk {
-    /// Makes the engine.
-    pub(crate) fn create(path: &Path) -> Result<Self> {
-        guarded(|| {
-            let database = database(path)?;
-            let state = database.keyspace("state", || table(MEMTABLE))?;
-            let records = database.keyspace("records", || table(SMALL_MEMTABLE))?;
-            let meta = database.keyspace("meta", || table(SMALL_MEMTABLE))?;
-            Ok(Self { database, state, records, meta })
-        })
+    /// Makes the engine in this data folder.
+    pub(crate) fn create(folder: &Path) -> Result<Self> {
+        let tables = Tables::open(&folder.join(TABLES))?;
+        Ok(Self { tables, log: Filler::create(&folder.join(LOG))? })
     }
 
-    /// Fills a table, at once. Of the log it fills the part that begins with this change; each part
-    /// is filled once.
+    /// Fills a table, at once.
     pub(crate) fn fill<E: From<EngineError>>(
-        &self,
-        (table, first): (Table, Sequence),
+        &mut self,
+        table: Table,
         fill: impl FnOnce(Put<'_>) -> std::result::Result<(), E>,
     ) -> std::result::Result<(), E> {
-        let keyspace = match table {
-            Table::State => self.state.clone(),
-            Table::Records => self.records.clone(),
-            Table::Meta => self.meta.clone(),
-            Table::Log => guarded(|| Ok(segment(&self.database, first)?.keyspace))?,
+        let kept = match table {
+            Table::State => Kept::State,
+            Table::Records => Kept::Records,
+            Table::Meta => Kept::Meta,
+            Table::Log => {
+                return fill(&mut |key, row| {
+                    let number = key.first_chunk().map_or(0, |number| u64::from_be_bytes(*number));
+                    self.log.change(Sequence(number), row)
+                });
+            }
         };
-        let mut rows = guarded(|| Ok(keyspace.start_ingestion()?))?;
-        fill(&mut |key, value| guarded(|| Ok(rows.write(key, value)?)))?;
-        guarded(|| Ok(rows.finish()?))?;
-        Ok(())
+        self.tables.fill(kept, |put| fill(&mut |key, row| put(key, Some(row))))
     }
 
     /// Makes everything safe from a power cut, and closes the engine.
     pub(crate) fn finish(self) -> Result<()> {
-        guarded(|| {
-            self.database.persist(PersistMode::SyncAll)?;
-            drop(self);
-            Ok(())
-        })
+        let upto = self.log.finish()?;
+        self.tables.mark(upto, None)
     }
 }

@@ -1,31 +1,23 @@
-//! The engine as readers may see it: as it was when the last batch was known to be durable.
+//! The engine as readers may see it: what the last durable batch left.
 
 use std::ops::Bound;
 use std::sync::Arc;
 
-use fjall::{Readable as _, Snapshot};
+use fjall::Readable as _;
 
-use super::{Engine, EngineError, Result, guarded};
+use super::merged::Merged;
+use super::tables::{Kept, guarded};
+use super::{Engine, EngineError, View};
 
-/// A view of the records that the last durable batch left. What a later batch writes is not in it,
-/// be that batch still on its way to the disk or lost on it.
-#[derive(Clone)]
+/// The engine, for those who only read. What a batch writes is seen when it was shown.
+#[derive(Clone, Debug)]
 pub(crate) struct Published {
-    pub(super) engine: Arc<Engine>,
-    pub(super) snapshot: Snapshot,
-}
-
-impl std::fmt::Debug for Published {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Published").field("engine", &self.engine).finish_non_exhaustive()
-    }
+    engine: Arc<Engine>,
 }
 
 impl Published {
-    /// A view of everything that has been written so far.
-    pub(crate) fn of(engine: &Arc<Engine>) -> Result<Self> {
-        let snapshot = guarded(|| Ok(engine.database.snapshot()))?;
-        Ok(Self { engine: engine.clone(), snapshot })
+    pub(crate) fn of(engine: &Arc<Engine>) -> Self {
+        Self { engine: engine.clone() }
     }
 
     /// The engine itself, for its log.
@@ -33,35 +25,41 @@ impl Published {
         &self.engine
     }
 
-    /// Hands the rows of records from `start` on and before `end` to `visit`, in the order of their
-    /// keys, for as long as it says that it wants more.
+    /// A view of everything that is shown now.
+    pub(crate) fn view(&self) -> Result<View, EngineError> {
+        self.engine.view()
+    }
+
+    /// Hands the rows of records from `start` on and before `end` to `visit`, as they are at one moment,
+    /// in the order of their keys, for as long as it says that it wants more.
     pub(crate) fn visit_records<E: From<EngineError>>(
         &self,
         (start, end): (Bound<&[u8]>, &[u8]),
-        mut visit: impl FnMut(&[u8], &[u8]) -> std::result::Result<Wanted, E>,
-    ) -> std::result::Result<(), E> {
+        mut visit: impl FnMut(&[u8], &[u8]) -> Result<Wanted, E>,
+    ) -> Result<(), E> {
         let (Bound::Included(first) | Bound::Excluded(first)) = start else { return Ok(()) };
         if first >= end {
             return Ok(());
         }
+        let inner = &self.engine.inner;
         let range = (start, Bound::Excluded(end));
-        let mut rows =
-            guarded(|| Ok(self.snapshot.range::<&[u8], _>(&self.engine.records, range)))?;
-        loop {
-            let row = guarded(|| Ok(rows.next().map(fjall::Guard::into_inner).transpose()?))?;
-            let Some((key, value)) = row else { return Ok(()) };
-            if visit(&key, &value)? == Wanted::Nothing {
-                return Ok(());
+        let (upper, snapshot) = inner.pending.records(range, || inner.tables.snapshot());
+        let snapshot = snapshot?;
+        let records = inner.tables.keyspace(Kept::Records);
+        let lower = guarded(|| Ok(snapshot.range::<&[u8], _>(records, range)))?;
+        let upper = upper.iter().map(|(key, row)| (&**key, row.as_deref()));
+        let mut rows = Merged::new(lower, upper);
+        while let Some(row) = rows.next()? {
+            if visit(row.key(), row.value())? == Wanted::Nothing {
+                break;
             }
         }
+        Ok(())
     }
 
-    /// Lets go of the view, and of the engine, as [`Engine::abandon`] does.
+    /// Lets go of the engine, as [`Engine::abandon`] does.
     pub(crate) fn abandon(self) {
-        let Self { engine, snapshot } = self;
-        // It is of the engine, and must not be what holds it last.
-        drop(snapshot);
-        engine.abandon();
+        self.engine.abandon();
     }
 }
 

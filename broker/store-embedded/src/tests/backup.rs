@@ -456,36 +456,53 @@ async fn the_folder_of_a_store_is_verified() {
     assert!(refused.to_string().contains("in use by another process"), "{refused}");
     drop(store);
 
-    let engine = Engine::open(&source.path().join("engine")).unwrap();
-    let mut rows = engine.rows().unwrap();
-    rows.log(Sequence(contents.newest.0 + 2), b"\x01");
-    engine.write(rows).unwrap();
+    let engine = Engine::open(source.path()).unwrap();
+    let mut rows = crate::engine::Rows::default();
+    rows.log(Sequence(contents.newest.0 + 1), b"\x01");
+    drop(engine.write(rows).unwrap());
     engine.sync().unwrap();
     drop(engine);
     let refused = verify_store(source.path()).unwrap_err();
-    assert!(refused.to_string().starts_with("the log: a row: "), "{refused}");
+    let mut reasons = Vec::new();
+    let mut reason: Option<&dyn std::error::Error> = Some(&refused);
+    while let Some(error) = reason {
+        reasons.push(error.to_string());
+        reason = error.source();
+    }
+    assert!(reasons.iter().any(|reason| reason == "the row is malformed"), "{reasons:?}");
 }
 
 #[tokio::test]
 async fn a_gap_in_the_log_is_found() {
-    let (source, _) = with_files().await;
-    let engine = Engine::open(&source.path().join("engine")).unwrap();
-    let newest = engine.newest().unwrap();
-    let mut last = Vec::new();
-    engine
-        .visit_log((Sequence(newest.0 - 1), newest), 1, |_, row| {
-            last = row.to_vec();
-            Ok::<(), crate::engine::EngineError>(())
-        })
-        .unwrap();
-    let mut rows = engine.rows().unwrap();
-    rows.log(Sequence(newest.0 + 2), &last);
-    engine.write(rows).unwrap();
-    engine.sync().unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    let store = EmbeddedStore::open(options(folder.path())).unwrap();
+    fill(&store, 5, 40).await;
+    drop(store);
+    let files = || {
+        let entries = fs::read_dir(folder.path().join("log")).unwrap();
+        let mut files: Vec<_> = entries.map(|entry| entry.unwrap().path()).collect();
+        files.sort();
+        files
+    };
+    let second = files().swap_remove(1);
+    let kept = fs::read(&second).unwrap();
+    fs::remove_file(&second).unwrap();
+    let refused = verify_store(folder.path()).unwrap_err();
+    assert!(matches!(refused, VerifyError::Engine(_)), "{refused:?}");
+    fs::write(&second, kept).unwrap();
+
+    // What the tables hold is not read again when the engine is opened.
+    let engine = Arc::new(Engine::open(folder.path()).unwrap());
+    let (done, is_done) = std::sync::mpsc::channel();
+    engine.checkpoint_and(move |_| Ok(done.send(()).unwrap()));
+    is_done.recv().unwrap();
     drop(engine);
-    let refused = verify_store(source.path()).unwrap_err();
-    let expected = format!("the log: the changes after {} are missing", newest.0);
-    assert_eq!(refused.to_string(), expected);
+    verify_store(folder.path()).unwrap();
+    fs::remove_file(&second).unwrap();
+    let refused = verify_store(folder.path()).unwrap_err();
+    let refused = refused.to_string();
+    assert!(refused.starts_with("the log: the changes after "), "{refused}");
+    assert!(refused.ends_with(" are missing"), "{refused}");
 }
 
 fn format_of(folder: &Path) -> String {
@@ -499,7 +516,7 @@ async fn a_folder_of_the_first_format_becomes_one_of_the_newest_with_all_that_it
     fill(&store, 17, 30).await;
     let before = shown(&store).await;
     drop(store);
-    assert_eq!(format_of(folder.path()), "musubi-store-embedded 2\n");
+    assert_eq!(format_of(folder.path()), "musubi-store-embedded 3\n");
     folder::write_format(folder.path(), 1).unwrap();
     // As a kill leaves it in the middle.
     fs::write(folder.path().join("FORMAT.new"), "musubi-store-embedded").unwrap();
@@ -515,12 +532,12 @@ async fn a_folder_of_the_first_format_becomes_one_of_the_newest_with_all_that_it
     assert_eq!(format_of(folder.path()), "musubi-store-embedded 1\n");
     let copy = folder.path().join("copy");
     assert_eq!(restore(&*bytes, &copy).unwrap().0.store_format, 1);
-    assert_eq!(format_of(&copy), "musubi-store-embedded 1\n");
+    assert_eq!(format_of(&copy), "musubi-store-embedded 3\n", "the rows are the same");
 
     for path in [PathBuf::from(folder.path()), copy] {
         let store = EmbeddedStore::open(options(&path)).unwrap();
         assert_eq!(shown(&store).await, before);
-        assert_eq!(format_of(&path), "musubi-store-embedded 2\n");
+        assert_eq!(format_of(&path), "musubi-store-embedded 3\n");
         drop(store);
         drop(Folder::claim(&path).unwrap());
     }

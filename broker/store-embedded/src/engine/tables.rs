@@ -1,0 +1,210 @@
+//! The tables on the disk: what stood in the log up to some batch, by key. This is the general engine,
+//! fjall; no type of it is known outside this folder.
+//!
+//! Only the checkpointer writes here, some tens of megabytes at a time and in the order of the keys, so
+//! that nobody who waits for an answer ever waits for the engine. What it asks for:
+//!
+//! - Rows go past its journal and its memory, straight into tables. Then one row says up to which batch
+//!   of the log the tables hold everything; it is written last, and what follows that batch is read
+//!   from the log when the store is opened. So it does not matter where a kill comes between.
+//! - Any error of the journal poisons the database until it is opened again. An [`Engine`](super::Engine)
+//!   that has failed is only dropped.
+//! - It panics where it meets what it does not expect. A panic is an error here, like any other.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::Path;
+use std::time::Duration;
+
+use fjall::config::{BlockSizePolicy, FilterPolicy};
+use fjall::{Database, Keyspace, KeyspaceCreateOptions, PersistMode, Snapshot};
+use tokio::time::Instant;
+
+use super::{EngineError, Result};
+
+/// Bytes of blocks that the engine keeps in memory. It is read at the start and for old records.
+const CACHE: u64 = 4 << 20;
+/// Bytes of journals. Only the row of the mark goes there.
+const JOURNALS: u64 = 64 << 20;
+/// Bytes of a memtable. Rows go past them.
+const MEMTABLE: u64 = 8 << 20;
+/// The first only flushes, and spins while a compaction waits that no other takes: so there is one
+/// for each table that compacts, and one to spare. With one alone, the engine's queue to it may fill
+/// up with what only it can take out.
+const WORKERS: usize = 4;
+/// Tables in level 0 at which a checkpoint waits.
+const LEVEL_ZERO: usize = 24;
+/// The longest that a checkpoint waits for them to become fewer.
+const LONGEST_WAIT: Duration = Duration::from_secs(10);
+
+/// The batch of the log up to which the tables hold everything.
+const MARK: &[u8] = b"mark";
+
+/// The number of a batch, from 1; 0 is before all.
+pub(super) type Batch = u64;
+
+impl From<fjall::Error> for EngineError {
+    fn from(error: fjall::Error) -> Self {
+        Self::Failed(Box::new(error))
+    }
+}
+
+/// Runs something of the engine, and gives a panic of it as an error.
+pub(super) fn guarded<T>(call: impl FnOnce() -> Result<T>) -> Result<T> {
+    catch_unwind(AssertUnwindSafe(call)).unwrap_or_else(|panic| {
+        let text = panic.downcast_ref::<String>().map(String::as_str);
+        let text = text.or_else(|| panic.downcast_ref::<&str>().copied());
+        Err(EngineError::Panicked(text.unwrap_or("without a word").to_owned()))
+    })
+}
+
+/// A table to which rows are added in bulk.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Kept {
+    /// Entities.
+    State,
+    /// Records.
+    Records,
+    /// The ceilings, and the mark.
+    Meta,
+}
+
+/// The open tables.
+pub(super) struct Tables {
+    database: Database,
+    state: Keyspace,
+    records: Keyspace,
+    meta: Keyspace,
+}
+
+impl std::fmt::Debug for Tables {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Tables").finish_non_exhaustive()
+    }
+}
+
+/// Puts a row behind all that have been put; without a value it says that there is none.
+pub(super) type Put<'p> = &'p mut dyn FnMut(&[u8], Option<&[u8]>) -> Result<()>;
+
+impl Tables {
+    /// The key of the row of the ceilings.
+    pub(super) const CEILINGS: &[u8] = b"ceilings";
+
+    /// Opens the tables in this folder, or makes them.
+    pub(super) fn open(path: &Path) -> Result<Self> {
+        guarded(|| {
+            let database = Database::builder(path)
+                .cache_size(CACHE)
+                .max_journaling_size(JOURNALS)
+                .worker_threads(WORKERS)
+                .open()?;
+            let state = database.keyspace("state", table)?;
+            let records = database.keyspace("records", table)?;
+            let meta = database.keyspace("meta", table)?;
+            Ok(Self { database, state, records, meta })
+        })
+    }
+
+    /// The engine itself.
+    pub(super) fn database(&self) -> &Database {
+        &self.database
+    }
+
+    /// A table itself.
+    pub(super) fn keyspace(&self, kept: Kept) -> &Keyspace {
+        match kept {
+            Kept::State => &self.state,
+            Kept::Records => &self.records,
+            Kept::Meta => &self.meta,
+        }
+    }
+
+    /// Everything as it is now.
+    pub(super) fn snapshot(&self) -> Result<Snapshot> {
+        guarded(|| Ok(self.database.snapshot()))
+    }
+
+    /// Adds rows in the order of their keys, at once and safe from a power cut when
+    /// [`mark`](Self::mark) has been called.
+    pub(super) fn fill<E: From<EngineError>>(
+        &self,
+        kept: Kept,
+        fill: impl FnOnce(Put<'_>) -> std::result::Result<(), E>,
+    ) -> std::result::Result<(), E> {
+        let keyspace = self.keyspace(kept);
+        let mut rows = guarded(|| Ok(keyspace.start_ingestion()?))?;
+        fill(&mut |key, value| {
+            guarded(|| match value {
+                Some(value) => Ok(rows.write(key, value)?),
+                None => Ok(rows.write_tombstone(key)?),
+            })
+        })?;
+        guarded(|| Ok(rows.finish()?))?;
+        Ok(())
+    }
+
+    /// Says that the tables hold everything up to this batch, with the ceilings if they have become
+    /// others, and makes all of it safe from a power cut.
+    pub(super) fn mark(&self, upto: Batch, ceilings: Option<&[u8]>) -> Result<()> {
+        guarded(|| {
+            let mut batch = self.database.batch().durability(None);
+            batch.insert(&self.meta, MARK, upto.to_be_bytes());
+            if let Some(ceilings) = ceilings {
+                batch.insert(&self.meta, Self::CEILINGS, ceilings);
+            }
+            batch.commit()?;
+            Ok(self.database.persist(PersistMode::SyncAll)?)
+        })
+    }
+
+    /// The batch up to which the tables hold everything.
+    pub(super) fn marked(&self) -> Result<Batch> {
+        guarded(|| {
+            let row = self.meta.get(MARK)?;
+            let number = row.as_deref().and_then(<[u8]>::first_chunk::<8>);
+            Ok(number.map_or(0, |number| Batch::from_be_bytes(*number)))
+        })
+    }
+
+    /// Whether the key is of a row that is the engine's own affair, not the store's.
+    pub(super) fn is_own(kept: Kept, key: &[u8]) -> bool {
+        kept == Kept::Meta && key == MARK
+    }
+
+    /// A record's row.
+    pub(super) fn record(&self, key: &[u8]) -> Result<Option<Vec<u8>>> {
+        guarded(|| Ok(self.records.get(key)?.map(|row| row.to_vec())))
+    }
+
+    /// The row of the ceilings.
+    pub(super) fn ceilings(&self) -> Result<Option<Vec<u8>>> {
+        guarded(|| Ok(self.meta.get(Self::CEILINGS)?.map(|row| row.to_vec())))
+    }
+
+    /// Waits until compactions have caught up, for a while.
+    pub(super) fn wait_for_room(&self) -> Result<()> {
+        let is_deep = || {
+            [&self.state, &self.records].iter().any(|table| table.l0_table_count() >= LEVEL_ZERO)
+        };
+        let start = Instant::now();
+        while is_deep() && start.elapsed() < LONGEST_WAIT {
+            // Says whether the workers have ended, in which case there will never be room.
+            guarded(|| Ok(self.database.persist(PersistMode::Buffer)?))?;
+            // The engine has no event to wait for.
+            std::thread::park_timeout(Duration::from_millis(10));
+        }
+        Ok(())
+    }
+
+    /// Bytes of its files.
+    pub(super) fn disk_bytes(&self) -> u64 {
+        guarded(|| Ok(self.database.disk_space()?)).unwrap_or_default()
+    }
+}
+
+/// Tables are read from end to end or in ranges, hardly ever by one key: they have no filters.
+pub(super) fn table() -> KeyspaceCreateOptions {
+    KeyspaceCreateOptions::default()
+        .max_memtable_size(MEMTABLE)
+        .filter_policy(FilterPolicy::disabled())
+        .data_block_size_policy(BlockSizePolicy::all(16 << 10))
+}
