@@ -95,10 +95,7 @@ impl TenantDraft {
 }
 
 impl<'r> Draft<'r> {
-    pub(crate) fn new(
-        (resident, engine): (&'r Resident, &'r Engine),
-        counters: Counters,
-    ) -> Self {
+    pub(crate) fn new((resident, engine): (&'r Resident, &'r Engine), counters: Counters) -> Self {
         Self {
             resident,
             engine,

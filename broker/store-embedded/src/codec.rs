@@ -199,9 +199,12 @@ pub(crate) fn log_row(change: &Change, after: &[u8], row: &mut Vec<u8>) -> Resul
     Ok(())
 }
 
+/// The key of a state, and the state if there is one.
+pub(crate) type KeyAndState = (Vec<u8>, Option<Vec<u8>>);
+
 /// The key of the state that a change leads to, and the state; none if the entity is gone. Other changes
 /// lead to no state.
-pub(crate) fn state_of_log(row: &[u8]) -> Result<Option<(Vec<u8>, Option<Vec<u8>>)>, RowError> {
+pub(crate) fn state_of_log(row: &[u8]) -> Result<Option<KeyAndState>, RowError> {
     let (head, after): (Head<'_>, _) = postcard::take_from_bytes(checked(row)?)?;
     let HeadSubject::Entity { id, revision, position, deleted, .. } = head.subject else {
         return Ok(None);

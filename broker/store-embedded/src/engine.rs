@@ -122,11 +122,12 @@ struct Inner {
 }
 
 impl Engine {
-    /// Opens the engine in this data folder, or makes it.
-    pub(crate) fn open(folder: &Path) -> Result<Self> {
+    /// Opens the engine in this data folder, or makes it. It keeps so many bytes of rows in memory before
+    /// they go to the tables.
+    pub(crate) fn open(folder: &Path, pending_bytes: usize) -> Result<Self> {
         let tables = Tables::open(&folder.join(TABLES))?;
         let mark = tables.marked()?;
-        let pending = Pending::default();
+        let pending = Pending::new(pending_bytes);
         let mut rows = Replayed::default();
         let log = Log::open(&folder.join(LOG), mark, &mut |batch, entry| {
             rows.add(batch, entry, &pending)
@@ -152,15 +153,14 @@ impl Engine {
                 inner.attempt(|inner| inner.log.sync_beside().and_then(|()| then()));
             }
         });
-        let (checkpointer, syncer) =
-            (checkpointer.map_err(failed)?, syncer.map_err(failed)?);
+        let (checkpointer, syncer) = (checkpointer.map_err(failed)?, syncer.map_err(failed)?);
         Ok(Self { inner, checkpointer, syncer })
     }
 
     /// Opens an engine again that has failed.
-    pub(crate) fn open_again(folder: &Path) -> Result<Self> {
+    pub(crate) fn open_again(folder: &Path, pending_bytes: usize) -> Result<Self> {
         Log::write_anew(&folder.join(LOG))?;
-        Self::open(folder)
+        Self::open(folder, pending_bytes)
     }
 
     /// Writes a batch to the log, whole or not at all, so that it survives the end of the process.
@@ -293,7 +293,7 @@ impl Engine {
     /// The row of a record as it was last shown; none if there is none.
     pub(crate) fn record(&self, key: &[u8]) -> Result<Option<Vec<u8>>> {
         match self.inner.pending.record(key) {
-            Some(row) => Ok(row.map(|row| row.to_vec())),
+            Some((_, row)) => Ok(row.map(|row| row.to_vec())),
             None => self.inner.tables.record(key),
         }
     }
@@ -317,7 +317,8 @@ impl Inner {
     fn attempt(&self, work: impl FnOnce(&Self) -> Result<()>) {
         if let Err(error) = guarded(|| work(self)) {
             let source = std::error::Error::source(&error).map(ToString::to_string);
-            let text = source.map_or_else(|| error.to_string(), |source| format!("{error}: {source}"));
+            let text =
+                source.map_or_else(|| error.to_string(), |source| format!("{error}: {source}"));
             self.failure.lock().get_or_insert(text);
             self.has_failed.store(true, Ordering::Release);
         }
@@ -376,8 +377,8 @@ impl Replayed {
         match entry {
             Entry::Change(_, row) => {
                 self.logged += u64::try_from(row.len()).unwrap_or_default();
-                let state = codec::state_of_log(row)
-                    .map_err(|error| EngineError::Failed(error.into()))?;
+                let state =
+                    codec::state_of_log(row).map_err(|error| EngineError::Failed(error.into()))?;
                 if let Some((key, row)) = state {
                     self.kept.state(&key, row.as_deref());
                 }

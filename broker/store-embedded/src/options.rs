@@ -28,6 +28,10 @@ pub struct EmbeddedOptions {
     /// Changes per part of the log, from 1. The log is truncated by dropping whole parts. A batch
     /// is never cut in two, so a part may hold a few more.
     pub log_segment: u64,
+    /// Bytes of rows that are kept in memory, at most twice as many, before they go from the log to the
+    /// tables behind it. About three times as many of the log are read again when a store that was
+    /// killed is opened.
+    pub pending_bytes: usize,
     /// The longest that one query may scan before it is refused with
     /// [`StoreError::TooComplex`](musubi_store::StoreError::TooComplex).
     pub query_time_limit: Duration,
@@ -52,6 +56,7 @@ impl EmbeddedOptions {
             durability: Durability::Sync,
             min_free_disk: 256 << 20,
             log_segment: 100_000,
+            pending_bytes: 32 << 20,
             query_time_limit: Duration::from_secs(5),
             index_after: 512,
             scans: 2,

@@ -248,11 +248,7 @@ fn restore_changes(
     Ok(())
 }
 
-fn write_again(
-    rows: &mut Rows,
-    change: &Change,
-    buffers: &mut Buffers,
-) -> Result<(), RowError> {
+fn write_again(rows: &mut Rows, change: &Change, buffers: &mut Buffers) -> Result<(), RowError> {
     buffers.entity.clear();
     if let Subject::Entity(subject) = &change.subject {
         let numbers = (subject.revision, subject.position);

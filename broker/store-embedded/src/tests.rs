@@ -197,7 +197,7 @@ async fn forgetful(recent_changes: usize) -> ([tempfile::TempDir; 2], EmbeddedSt
     commit(&store, vec![put(2)], vec![record(Some(b"1"))]).await.unwrap();
     let deletion = Write { state: None, ..put(1) };
     commit(&store, vec![deletion], vec![]).await.unwrap();
-    let engine = Engine::open(lost.path()).unwrap();
+    let engine = Engine::open(lost.path(), 1 << 20).unwrap();
     assert_eq!(engine.newest(), Sequence(1));
     ([folder, lost], store, engine)
 }

@@ -169,12 +169,7 @@ impl Copier {
         }
     }
 
-    fn rows(
-        &mut self,
-        view: &View,
-        table: Table,
-        bytes: &mut Vec<u8>,
-    ) -> Result<Stage, CopyError> {
+    fn rows(&mut self, view: &View, table: Table, bytes: &mut Vec<u8>) -> Result<Stage, CopyError> {
         let mut frame = Vec::new();
         let after = self.last.take();
         let mut last = Vec::new();

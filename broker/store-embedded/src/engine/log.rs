@@ -88,7 +88,11 @@ impl Log {
             fs::rename(&beside, &last)?;
             File::open(folder)?.sync_all()
         };
-        write().map_err(failed)
+        write().map_err(|source| {
+            // It may be what the disk has no room for.
+            let _ = fs::remove_file(&beside);
+            failed(source)
+        })
     }
 
     /// Where it has come to.
@@ -291,7 +295,9 @@ fn read_again(
             Read::Whole(head) if (head.batch, head.first) == (end.batch + 1, end.next) => {
                 end = End { batch: head.batch, next: head.next() };
                 let mut entries = Entries::of(&head, bytes.get(frame::HEAD..).unwrap_or_default());
-                while head.batch > mark && let Some(entry) = entries.next()? {
+                while head.batch > mark
+                    && let Some(entry) = entries.next()?
+                {
                     replay(head.batch, entry)?;
                 }
             }

@@ -24,12 +24,13 @@ impl<'u, U: Iterator<Item = Upper<'u>>> Merged<U> {
     pub(super) fn next(&mut self) -> Result<Option<StateRow>> {
         loop {
             if self.next.is_none() {
-                let row = guarded(|| {
-                    Ok(self.lower.next().map(fjall::Guard::into_inner).transpose()?)
-                })?;
+                let row =
+                    guarded(|| Ok(self.lower.next().map(fjall::Guard::into_inner).transpose()?))?;
                 self.next = row.map(|(key, value)| StateRow { key, value });
             }
-            let Some((key, value)) = self.upper.peek().copied() else { return Ok(self.next.take()) };
+            let Some((key, value)) = self.upper.peek().copied() else {
+                return Ok(self.next.take());
+            };
             match &self.next {
                 Some(lower) if lower.key() < key => return Ok(self.next.take()),
                 Some(lower) if lower.key() == key => self.next = None,

@@ -43,7 +43,9 @@ pub(crate) fn take_over(folder: &Path) -> Result<()> {
         let moved = moved.and_then(|()| fs::File::open(folder)?.sync_all());
         moved.map_err(|source| super::EngineError::Io { doing: "moving the log", source })?;
     }
-    guarded(|| Ok(parts.into_iter().try_for_each(|part| tables.database().delete_keyspace(part))?))
+    guarded(|| {
+        Ok(parts.into_iter().try_for_each(|part| tables.database().delete_keyspace(part))?)
+    })
 }
 
 /// The tables of the log, oldest first.
@@ -86,7 +88,7 @@ mod tests {
     }
 
     fn check(folder: &Path, changes: std::ops::RangeInclusive<u64>) {
-        let engine = Engine::open(folder).unwrap();
+        let engine = Engine::open(folder, 1 << 20).unwrap();
         assert_eq!(engine.newest(), Sequence(*changes.end()));
         let mut seen = Vec::new();
         let visit = |key: &[u8], change: &[u8]| {

@@ -17,17 +17,19 @@ use parking_lot::RwLock;
 use super::rows::{RecordRow, StateRow, Written};
 use super::tables::Batch;
 
-/// Bytes of a generation at which it is frozen.
-const LARGE: usize = 32 << 20;
-/// Bytes in the log at which the generation is frozen that they made: as many are read again after a
-/// kill.
-const LONG: u64 = 96 << 20;
+/// How many times as many bytes of the log as of rows a generation may be made of: that many are read
+/// again after a kill.
+const LONG: u64 = 3;
 /// What a record takes besides its bytes.
 const RECORD: usize = 96;
 
 /// The rows of both generations.
-#[derive(Debug, Default)]
-pub(super) struct Pending(RwLock<Generations>);
+#[derive(Debug)]
+pub(super) struct Pending {
+    generations: RwLock<Generations>,
+    /// Bytes of a generation at which it is frozen.
+    large: usize,
+}
 
 #[derive(Debug, Default)]
 struct Generations {
@@ -100,8 +102,9 @@ impl Generation {
         self.logged += logged;
     }
 
-    fn is_large(&self) -> bool {
-        self.bytes >= LARGE || self.logged >= LONG
+    fn is_large(&self, large: usize) -> bool {
+        let long = u64::try_from(large).unwrap_or(u64::MAX).saturating_mul(LONG);
+        self.bytes >= large || self.logged >= long
     }
 
     /// The last batch of which it holds rows.
@@ -143,27 +146,32 @@ pub(super) struct Moment {
 }
 
 impl Pending {
+    /// None, of which a generation is large at so many bytes.
+    pub(super) fn new(large: usize) -> Self {
+        Self { generations: RwLock::default(), large }
+    }
+
     /// Lets readers see a batch. Says whether the active generation is large.
     pub(super) fn show(&self, written: Written) -> bool {
-        let active = &mut self.0.write().active;
+        let active = &mut self.generations.write().active;
         active.add(written);
-        active.is_large()
+        active.is_large(self.large)
     }
 
     /// Whether the active generation is large.
     pub(super) fn is_large(&self) -> bool {
-        self.0.read().active.is_large()
+        self.generations.read().active.is_large(self.large)
     }
 
     /// Whether a generation is frozen.
     pub(super) fn is_frozen(&self) -> bool {
-        self.0.read().frozen.is_some()
+        self.generations.read().frozen.is_some()
     }
 
     /// Freezes the active generation, unless there is nothing in it or one is frozen already. Says
     /// whether it has.
     pub(super) fn freeze(&self) -> bool {
-        let mut generations = self.0.write();
+        let mut generations = self.generations.write();
         if generations.frozen.is_some() || generations.active.upto == 0 {
             return false;
         }
@@ -173,25 +181,26 @@ impl Pending {
 
     /// The frozen generation.
     pub(super) fn frozen(&self) -> Option<Arc<Generation>> {
-        self.0.read().frozen.clone()
+        self.generations.read().frozen.clone()
     }
 
     /// Forgets the frozen generation: the tables hold it.
     pub(super) fn forget_frozen(&self) {
-        let frozen = self.0.write().frozen.take();
+        let frozen = self.generations.write().frozen.take();
         drop(frozen);
     }
 
-    /// A record's row, if it was written lately.
-    pub(super) fn record(&self, key: &[u8]) -> Option<Option<Arc<[u8]>>> {
-        let generations = self.0.read();
-        let frozen = || generations.frozen.as_ref()?.records.get(key);
-        generations.active.records.get(key).or_else(frozen).cloned()
+    /// A record, if it was written lately.
+    pub(super) fn record(&self, key: &[u8]) -> Option<RecordRow> {
+        let generations = self.generations.read();
+        let frozen = || generations.frozen.as_ref()?.records.get_key_value(key);
+        let found = generations.active.records.get_key_value(key).or_else(frozen);
+        found.map(|(key, row)| (key.clone(), row.clone()))
     }
 
     /// The row of the ceilings, if it was written lately.
     pub(super) fn ceilings(&self) -> Option<Arc<[u8]>> {
-        let generations = self.0.read();
+        let generations = self.generations.read();
         let frozen = || generations.frozen.as_ref()?.ceilings.as_ref();
         generations.active.ceilings.as_ref().or_else(frozen).cloned()
     }
@@ -202,7 +211,7 @@ impl Pending {
         range: (Bound<&[u8]>, Bound<&[u8]>),
         beneath: impl FnOnce() -> T,
     ) -> (Vec<RecordRow>, T) {
-        let generations = self.0.read();
+        let generations = self.generations.read();
         let rows = |generation: &Generation| -> Vec<RecordRow> {
             let rows = generation.records.range::<[u8], _>(range);
             rows.map(|(key, row)| (key.clone(), row.clone())).collect()
@@ -221,7 +230,7 @@ impl Pending {
     /// Everything, and what `beneath` gives of the same moment.
     pub(super) fn all<T>(&self, beneath: impl FnOnce() -> T) -> (Moment, T) {
         let (active, frozen, beneath) = {
-            let generations = self.0.read();
+            let generations = self.generations.read();
             (generations.active.clone(), generations.frozen.clone(), beneath())
         };
         let mut records = frozen.as_ref().map(|frozen| frozen.records.clone()).unwrap_or_default();

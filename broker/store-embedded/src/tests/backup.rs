@@ -456,7 +456,7 @@ async fn the_folder_of_a_store_is_verified() {
     assert!(refused.to_string().contains("in use by another process"), "{refused}");
     drop(store);
 
-    let engine = Engine::open(source.path()).unwrap();
+    let engine = Engine::open(source.path(), 1 << 20).unwrap();
     let mut rows = crate::engine::Rows::default();
     rows.log(Sequence(contents.newest.0 + 1), b"\x01");
     drop(engine.write(rows).unwrap());
@@ -464,7 +464,7 @@ async fn the_folder_of_a_store_is_verified() {
     drop(engine);
     let refused = verify_store(source.path()).unwrap_err();
     let mut reasons = Vec::new();
-    let mut reason: Option<&dyn std::error::Error> = Some(&refused);
+    let mut reason: Option<&dyn Error> = Some(&refused);
     while let Some(error) = reason {
         reasons.push(error.to_string());
         reason = error.source();
@@ -492,9 +492,12 @@ async fn a_gap_in_the_log_is_found() {
     fs::write(&second, kept).unwrap();
 
     // What the tables hold is not read again when the engine is opened.
-    let engine = Arc::new(Engine::open(folder.path()).unwrap());
+    let engine = Arc::new(Engine::open(folder.path(), 1 << 20).unwrap());
     let (done, is_done) = std::sync::mpsc::channel();
-    engine.checkpoint_and(move |_| Ok(done.send(()).unwrap()));
+    engine.checkpoint_and(move |_| {
+        done.send(()).unwrap();
+        Ok(())
+    });
     is_done.recv().unwrap();
     drop(engine);
     verify_store(folder.path()).unwrap();

@@ -237,13 +237,16 @@ mod tests {
         while let Some(entry) = entries.next().unwrap() {
             read.push(entry);
         }
-        assert_eq!(read, [
-            Entry::Change(Sequence(7), b"seven"),
-            Entry::Put(b"key", b"row"),
-            Entry::Change(Sequence(8), b""),
-            Entry::Delete(b"gone"),
-            Entry::Ceilings(b"high"),
-        ]);
+        assert_eq!(
+            read,
+            [
+                Entry::Change(Sequence(7), b"seven"),
+                Entry::Put(b"key", b"row"),
+                Entry::Change(Sequence(8), b""),
+                Entry::Delete(b"gone"),
+                Entry::Ceilings(b"high"),
+            ]
+        );
     }
 
     #[test]

@@ -65,7 +65,8 @@ impl Segment {
     /// Makes a file that begins with this batch and this change, safe from a power cut.
     pub(super) fn create(folder: &Path, batch: Batch, first: Sequence) -> io::Result<Self> {
         let path = folder.join(format!("{batch:020}{ENDING}"));
-        let file = OpenOptions::new().create(true).truncate(true).read(true).write(true).open(&path)?;
+        let file =
+            OpenOptions::new().create(true).truncate(true).read(true).write(true).open(&path)?;
         let mut begin = MAGIC.to_vec();
         begin.extend_from_slice(&batch.to_le_bytes());
         begin.extend_from_slice(&first.0.to_le_bytes());
