@@ -366,8 +366,8 @@ impl Committer {
             }
             Some(Ok(true)) => {
                 let shared = self.shared.clone();
-                engine.checkpoint_and(move |engine| {
-                    let truncated = shared.holds.unless_held(|| engine.truncate(upto));
+                engine.checkpoint_and(move |behind| {
+                    let truncated = shared.holds.unless_held(|| behind.truncate(upto));
                     truncated.transpose().map(|_| {
                         let _ = answer.send(Ok(()));
                     })

@@ -99,7 +99,7 @@ pub(crate) struct Engine {
 
 /// What is done when the tables hold everything that was shown before the order, or the disk has
 /// everything that was written before it.
-struct Order(Box<dyn FnOnce() -> Result<()> + Send>);
+struct Order(Box<dyn FnOnce(&Inner) -> Result<()> + Send>);
 
 impl std::fmt::Debug for Order {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
@@ -107,8 +107,9 @@ impl std::fmt::Debug for Order {
     }
 }
 
+/// What an engine and the threads behind it share.
 #[derive(Debug)]
-struct Inner {
+pub(crate) struct Inner {
     log: Log,
     pending: Pending,
     tables: Tables,
@@ -145,12 +146,12 @@ impl Engine {
         let failed = |source| EngineError::Io { doing: "starting a thread", source };
         let checkpointer = Worker::start("store-tables", {
             let inner = inner.clone();
-            move |Order(then)| inner.attempt(|inner| inner.checkpoint().and_then(|()| then()))
+            move |Order(then)| inner.attempt(|inner| inner.checkpoint().and_then(|()| then(inner)))
         });
         let syncer = Worker::start("store-syncer", {
             let inner = inner.clone();
             move |Order(then)| {
-                inner.attempt(|inner| inner.log.sync_beside().and_then(|()| then()));
+                inner.attempt(|inner| inner.log.sync_beside().and_then(|()| then(inner)));
             }
         });
         let (checkpointer, syncer) = (checkpointer.map_err(failed)?, syncer.map_err(failed)?);
@@ -184,7 +185,7 @@ impl Engine {
     /// already with what was shown before.
     fn checkpoint(&self) {
         if self.inner.pending.freeze() {
-            self.checkpointer.order(Order(Box::new(|| Ok(()))));
+            self.checkpointer.order(Order(Box::new(|_| Ok(()))));
         }
     }
 
@@ -196,7 +197,7 @@ impl Engine {
 
     /// The same, behind whoever writes; and does `then` when it is done.
     pub(crate) fn sync_behind(&self, then: impl FnOnce() + Send + 'static) {
-        self.syncer.order(Order(Box::new(move || {
+        self.syncer.order(Order(Box::new(move |_| {
             then();
             Ok(())
         })));
@@ -244,24 +245,17 @@ impl Engine {
     /// Drops the files of the log that end at `upto` or before, except the one that holds the newest
     /// change. Says whether there are some of which the tables do not hold everything.
     pub(crate) fn truncate(&self, upto: Sequence) -> Result<bool> {
-        let mark = self.inner.mark.load(Ordering::Acquire);
-        self.inner.log.truncate(upto, mark)
+        self.inner.truncate(upto)
     }
 
     /// Has everything that is shown go to the tables, behind whoever writes, and does `then` when it is
-    /// done: with the engine, unless that was let go meanwhile.
-    pub(crate) fn checkpoint_and(
-        self: &Arc<Self>,
-        then: impl FnOnce(&Self) -> Result<()> + Send + 'static,
-    ) {
-        let engine = Arc::downgrade(self);
-        // What is being frozen may be older than what is shown: then there is a second time.
-        self.checkpoint();
-        self.checkpointer.order(Order(Box::new(move || {
-            let Some(engine) = engine.upgrade() else { return Ok(()) };
-            engine.inner.pending.freeze();
-            engine.inner.checkpoint()?;
-            then(&engine)
+    /// done.
+    pub(crate) fn checkpoint_and(&self, then: impl FnOnce(&Inner) -> Result<()> + Send + 'static) {
+        // What was frozen before is older than what is shown now, which follows it.
+        self.checkpointer.order(Order(Box::new(move |inner| {
+            inner.pending.freeze();
+            inner.checkpoint()?;
+            then(inner)
         })));
     }
 
@@ -324,6 +318,11 @@ impl Inner {
         }
         drop(self.failure.lock());
         self.settled.notify_all();
+    }
+
+    /// As [`Engine::truncate`].
+    pub(crate) fn truncate(&self, upto: Sequence) -> Result<bool> {
+        self.log.truncate(upto, self.mark.load(Ordering::Acquire))
     }
 
     /// Has what is frozen go to the tables.

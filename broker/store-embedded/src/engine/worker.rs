@@ -67,12 +67,13 @@ impl<T> Orders<T> {
     }
 }
 
-/// Waits for what was begun; what was not is left.
+/// Waits for what was begun, unless that is what lets go of the worker; what was not is left.
 impl<T> Drop for Worker<T> {
     fn drop(&mut self) {
         self.orders.given.lock().is_ending = true;
         self.orders.changed.notify_one();
         if let Some(thread) = self.thread.take()
+            && thread.thread().id() != std::thread::current().id()
             && thread.join().is_err()
         {
             tracing::error!("a thread behind the store panicked");

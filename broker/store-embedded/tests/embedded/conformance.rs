@@ -3,9 +3,10 @@
 use std::collections::BTreeMap;
 use std::fs::{self, File};
 use std::io::{ErrorKind, Read, Seek, SeekFrom, Write};
+use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
@@ -75,13 +76,15 @@ fn copy_at_rest(from: &Path) -> std::io::Result<TempDir> {
 }
 
 /// The files below a folder, with their lengths and when they were last written to.
-fn files(folder: &Path) -> std::io::Result<BTreeMap<PathBuf, (u64, SystemTime)>> {
+fn files(folder: &Path) -> std::io::Result<BTreeMap<PathBuf, (u64, i64, i64)>> {
     let mut found = BTreeMap::new();
     for entry in fs::read_dir(folder)? {
         let path = entry?.path();
         match fs::metadata(&path) {
             Ok(known) if known.is_dir() => found.extend(files(&path)?),
-            Ok(known) => drop(found.insert(path, (known.len(), known.modified()?))),
+            Ok(known) => {
+                found.insert(path, (known.len(), known.mtime(), known.mtime_nsec()));
+            }
             Err(error) if error.kind() == ErrorKind::NotFound => {}
             Err(error) => return Err(error),
         }

@@ -32,7 +32,9 @@ fn options(folder: &Path, durability: &str) -> EmbeddedOptions {
         "sync" => Durability::Sync,
         _ => Durability::Interval(Duration::from_millis(50)),
     };
-    EmbeddedOptions { durability, log_segment: 500, ..EmbeddedOptions::new(folder) }
+    // Small enough that the tables are being written when the kill comes.
+    let sizes = EmbeddedOptions { pending_bytes: 16 << 10, ..EmbeddedOptions::new(folder) };
+    EmbeddedOptions { durability, log_segment: 500, ..sizes }
 }
 
 /// What the killed process does: writers that each count, in two entities and a record at once,
