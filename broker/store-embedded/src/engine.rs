@@ -99,7 +99,9 @@ pub(crate) struct Engine {
 
 /// What is done when the tables hold everything that was shown before the order, or the disk has
 /// everything that was written before it.
-struct Order(Box<dyn FnOnce(&Inner) -> Result<()> + Send>);
+struct Order(Then);
+
+type Then = Box<dyn FnOnce(&Inner) -> Result<()> + Send>;
 
 impl std::fmt::Debug for Order {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
