@@ -131,11 +131,21 @@ impl<'a> Names<'a> {
     }
 
     fn place_of(&mut self, name: &AttrName) -> Option<usize> {
-        let all = || self.after.iter().chain(self.before).enumerate();
-        let mut around = all().skip(self.next).chain(all().take(self.next));
-        let (place, _) = around.find(|(_, attribute)| attribute.name == *name)?;
+        let is_next = self.at(self.next).is_some_and(|attribute| attribute.name == *name);
+        let place = if is_next { self.next } else { self.search(name)? };
         self.next = place + 1;
         Some(place)
+    }
+
+    fn search(&self, name: &AttrName) -> Option<usize> {
+        let all = || self.after.iter().chain(self.before).enumerate();
+        let mut around = all().skip(self.next).chain(all().take(self.next));
+        around.find(|(_, attribute)| attribute.name == *name).map(|(place, _)| place)
+    }
+
+    fn at(&self, place: usize) -> Option<&'a Attribute> {
+        let before = || self.before.get(place.checked_sub(self.after.len())?);
+        self.after.get(place).or_else(before)
     }
 
     /// What a name says that was read.
@@ -144,8 +154,6 @@ impl<'a> Names<'a> {
             Name::Known(place) => place,
             Name::Written(name) => return Ok(name),
         };
-        let before = || self.before.get(place.checked_sub(self.after.len())?);
-        let known = self.after.get(place).or_else(before);
-        known.map(|attribute| attribute.name.clone()).ok_or(RowError::Malformed)
+        self.at(place).map(|attribute| attribute.name.clone()).ok_or(RowError::Malformed)
     }
 }
