@@ -1,8 +1,10 @@
 //! The sink of adapters that run in the broker's own process.
 
+use std::collections::HashMap;
 use std::fmt::Write as _;
 use std::sync::Arc;
 
+use foldhash::fast::RandomState;
 use futures_util::FutureExt as _;
 use futures_util::future::BoxFuture;
 use musubi_adapter_kit::{DeadLetter, Delivery, Rejection, Sink, SinkError};
@@ -64,7 +66,7 @@ impl Sink for BrokerSink {
                 Err(Error::NonexistentTenant(_)) => Vec::new(),
                 Err(error) => return Err(unknown(&error)),
             };
-            let by_id: std::collections::HashMap<&EntityId, &Arc<Entity>> =
+            let by_id: HashMap<&EntityId, &Arc<Entity>, RandomState> =
                 found.iter().map(|found| (&found.entity.id, &found.entity)).collect();
             Ok(ids.iter().map(|id| by_id.get(id).map(|entity| Arc::clone(entity))).collect())
         }

@@ -6,6 +6,7 @@
 //! nothing outside of itself and the project's models, never leads back to itself, and has no
 //! pattern that takes more than linear time, so a check costs what schema and entity are long.
 
+mod members;
 mod model;
 mod references;
 mod schema;

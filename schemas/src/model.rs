@@ -1,13 +1,15 @@
 //! The project's own data models, and what is wrong with an entity that should follow one.
 
 use std::borrow::Cow;
-use std::collections::{BTreeMap, HashMap};
-use std::sync::{Arc, LazyLock};
+use std::collections::BTreeMap;
+use std::sync::{Arc, LazyLock, OnceLock};
 
 use jsonschema::{Draft, Registry};
 use musubi_model::EntityFragment;
+use rustc_hash::FxHashMap;
 use serde_json::Value;
 
+use crate::members::Members;
 use crate::simplify::{ShortNames, simplified};
 use crate::{InvalidSchema, Schema};
 
@@ -63,8 +65,16 @@ pub struct Schemas(Arc<Inner>);
 #[derive(Debug)]
 struct Inner {
     /// From expanded names to terms.
-    terms: HashMap<String, String>,
-    models: BTreeMap<&'static str, (Schema, &'static str)>,
+    terms: FxHashMap<String, String>,
+    models: BTreeMap<&'static str, Compiled>,
+}
+
+#[derive(Debug)]
+struct Compiled {
+    schema: Schema,
+    example: &'static str,
+    /// Made when something is first held against the schema; none if it cannot be seen so.
+    members: OnceLock<Option<Members>>,
 }
 
 /// What is wrong with one attribute.
@@ -93,13 +103,13 @@ impl Schemas {
 
     /// The schema of the model of this name.
     pub fn schema(&self, model: &str) -> Option<&Schema> {
-        self.0.models.get(model).map(|(schema, _)| schema)
+        self.0.models.get(model).map(|compiled| &compiled.schema)
     }
 
     /// An invented entity that follows the model of this name: normalized NGSI-LD, as JSON text,
     /// to be read in [`CONTEXT`](crate::CONTEXT).
     pub fn example(&self, model: &str) -> Option<&'static str> {
-        self.0.models.get(model).map(|(_, example)| *example)
+        self.0.models.get(model).map(|compiled| compiled.example)
     }
 
     /// The short name of a type or attribute in the project's context; the name itself if it has
@@ -112,7 +122,18 @@ impl Schemas {
     /// nothing is, or if there is no such model. What the fragment leaves out is not missed: an
     /// update need not carry everything.
     pub fn check(&self, model: &str, fragment: &EntityFragment) -> Vec<SchemaProblem> {
-        let Some(schema) = self.schema(model) else { return Vec::new() };
+        let Some(Compiled { schema, members, .. }) = self.0.models.get(model) else {
+            return Vec::new();
+        };
+        let members = members.get_or_init(|| Members::of(schema));
+        if members.as_ref().is_some_and(|members| members.accept(fragment, self)) {
+            return Vec::new();
+        }
+        self.check_whole(schema, fragment)
+    }
+
+    /// What is wrong with what `fragment` says, if anything is.
+    fn check_whole(&self, schema: &Schema, fragment: &EntityFragment) -> Vec<SchemaProblem> {
         let document = simplified(fragment, self);
         if schema.accepts(&document) {
             return Vec::new();
@@ -149,7 +170,8 @@ impl Inner {
         for model in &BUILT_IN {
             let schema = Schema::compile(parse(model.name, model.schema)?)
                 .map_err(|error| within(model.name, &error))?;
-            models.insert(model.name, (schema, model.example));
+            let (example, members) = (model.example, OnceLock::new());
+            models.insert(model.name, Compiled { schema, example, members });
         }
         Ok(Arc::new(Self { terms, models }))
     }
@@ -240,6 +262,60 @@ mod tests {
     fn what_a_part_of_an_entity_leaves_out_is_not_missed() {
         let schemas = Schemas::built_in().unwrap();
         assert_eq!(schemas.check("PublicTransportStop", &fragment(STOP, &[])), []);
+    }
+
+    /// Each member of each model, with values of all kinds: what its part of the schema takes, the
+    /// schema takes, and the other way round.
+    #[test]
+    fn each_member_by_itself_is_held_to_what_the_whole_schema_says() {
+        let schemas = Schemas::built_in().unwrap();
+        let (mut taken, mut refused) = (0, 0);
+        for name in schemas.names() {
+            let schema = schemas.schema(name).unwrap();
+            let members = Members::of(schema).unwrap();
+            let iri = |term: &str| {
+                let of_term = |(_, known): &(&String, &String)| known.as_str() == term;
+                schemas.0.terms.iter().find(of_term).map(|(iri, _)| iri.as_str())
+            };
+            let example: Value = serde_json::from_str(schemas.example(name).unwrap()).unwrap();
+            let some = serde_json::json!([
+                0, -1, 0.5, 1e9, "", "open", "2024-05-01T03:00:00Z", "urn:x:1", true, [], ["a"], {},
+                {"type": "Point", "coordinates": [139.5, 35.5]}, [{"a": 1}]
+            ]);
+            let properties = schema.document()["properties"].as_object().unwrap();
+            for term in properties.keys().filter(|term| !["id", "type"].contains(&term.as_str())) {
+                let own = &example[term];
+                let own = ["value", "object", "vocab", "languageMap", "json"].map(|key| &own[key]);
+                for value in some.as_array().unwrap().iter().chain(own) {
+                    let attribute = [(iri(term).unwrap(), Json::from(value))];
+                    let fragment = fragment(iri(name).unwrap(), &attribute);
+                    let is_right = schemas.check_whole(schema, &fragment).is_empty();
+                    let accepted = members.accept(&fragment, &schemas);
+                    assert_eq!(accepted, is_right, "{name}: {term}: {value}");
+                    if accepted { taken += 1 } else { refused += 1 }
+                }
+            }
+        }
+        assert!(taken > 300 && refused > 300, "{taken} {refused}");
+    }
+
+    #[test]
+    fn what_looks_at_several_members_is_not_seen_as_members() {
+        let members = |document: Value| Members::of(&Schema::compile(document).unwrap());
+        let plain = serde_json::json!({"type": "object", "properties": {"a": {"type": "number"}}});
+        assert!(members(plain.clone()).is_some());
+        for (keyword, value) in [
+            ("additionalProperties", serde_json::json!(false)),
+            ("dependentRequired", serde_json::json!({"a": ["b"]})),
+            ("minProperties", serde_json::json!(3)),
+            ("allOf", serde_json::json!([{"required": ["b"]}])),
+            ("patternProperties", serde_json::json!({"^b": {"type": "string"}})),
+            ("properties", serde_json::json!({"a": false})),
+        ] {
+            let mut document = plain.clone();
+            document[keyword] = value;
+            assert!(members(document).is_none(), "{keyword}");
+        }
     }
 
     #[test]

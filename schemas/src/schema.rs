@@ -100,14 +100,13 @@ impl Schema {
             return Err(InvalidSchema::of(&error));
         }
         References::check(&document, library)?;
-        let validator = jsonschema::draft202012::options()
-            .offline()
-            .with_registry(library)
-            .with_pattern_options(PatternOptions::regex().size_limit(MAX_PATTERN))
-            .should_validate_formats(true)
-            .build(&document)
-            .map_err(|error| InvalidSchema::of(&error))?;
+        let validator = build(&document, library)?;
         Ok(Self(Arc::new(Compiled { document, validator })))
+    }
+
+    /// What holds values against a part of a schema that is a schema itself.
+    pub(crate) fn validator(part: &Value) -> Result<Validator, InvalidSchema> {
+        build(part, crate::model::library()?)
     }
 
     /// The document that was compiled.
@@ -125,6 +124,16 @@ impl Schema {
     pub fn violations<'a>(&'a self, entity: &'a Value) -> impl Iterator<Item = Violation> + 'a {
         self.0.validator.iter_errors(entity).map(|error| Violation::of(&error, &self.0.document))
     }
+}
+
+fn build(document: &Value, library: &Registry<'_>) -> Result<Validator, InvalidSchema> {
+    jsonschema::draft202012::options()
+        .offline()
+        .with_registry(library)
+        .with_pattern_options(PatternOptions::regex().size_limit(MAX_PATTERN))
+        .should_validate_formats(true)
+        .build(document)
+        .map_err(|error| InvalidSchema::of(&error))
 }
 
 #[cfg(test)]

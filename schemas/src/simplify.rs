@@ -131,7 +131,8 @@ pub(crate) fn simplified(fragment: &EntityFragment, names: &dyn ShortNames) -> V
     Value::Object(members)
 }
 
-fn value(instance: &InstanceFragment, names: &dyn ShortNames) -> Option<Value> {
+/// What an instance says; none if it says nothing of its value.
+pub(crate) fn value(instance: &InstanceFragment, names: &dyn ShortNames) -> Option<Value> {
     match instance.value.as_ref()? {
         FragmentValue::Simplified(json) => Some(json.to_value()),
         FragmentValue::Null => None,

@@ -1,10 +1,12 @@
 //! From mapped items to durable entities: change filter, model check, sink, dead letters.
 
+use std::collections::hash_map::Entry;
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
+use foldhash::fast::RandomState;
 use musubi_model::{Clock, Entity, EntityFragment, EntityId, Overwrite, Tenant, Timestamp};
 
 use crate::{
@@ -59,7 +61,8 @@ struct Step {
 /// What one item became after filter and check.
 enum Outgoing {
     Nothing,
-    Delivery(Delivery),
+    /// What is to be written, and what the item is once it is durable.
+    Delivery(Delivery, Settled),
     Dead(String),
 }
 
@@ -67,9 +70,29 @@ enum Outgoing {
 /// outside, so nobody there must know how they are hashed.
 #[derive(Default)]
 struct Current {
-    entities: HashMap<EntityId, Arc<Entity>>,
-    /// Those of which the items speak more than once: of the others nobody asks again.
-    repeated: HashSet<EntityId>,
+    places: HashMap<EntityId, usize, RandomState>,
+    entities: Vec<Known>,
+}
+
+/// What is known of an entity of which items speak.
+#[derive(Default)]
+struct Known {
+    /// None if there is no such entity.
+    entity: Option<Arc<Entity>>,
+    /// Whether the items speak of it more than once: if not, nobody asks again.
+    is_repeated: bool,
+}
+
+impl Current {
+    fn get(&self, id: &EntityId) -> Option<&Known> {
+        self.entities.get(*self.places.get(id)?)
+    }
+
+    /// Whether nothing else speaks of the entities of this item.
+    fn is_alone(&self, item: &Item) -> bool {
+        let ids = item.entities.iter().filter_map(|fragment| fragment.id.as_ref());
+        ids.map(|id| self.get(id)).all(|known| known.is_some_and(|known| !known.is_repeated))
+    }
 }
 
 impl Pipeline {
@@ -138,7 +161,7 @@ impl Pipeline {
                 for problem in self.checking.problems(&fragment) {
                     preview.model_problem(id.as_str(), problem);
                 }
-                let found = current.entities.get(&id).map(|entity| &**entity);
+                let found = current.get(&id).and_then(|known| known.entity.as_deref());
                 let filtered = self.filter.filter(found, fragment, now);
                 preview.entity(&item.origin, &id, found, filtered);
             }
@@ -150,7 +173,7 @@ impl Pipeline {
     async fn round(
         &self,
         tenant: &Tenant,
-        steps: Vec<Step>,
+        mut steps: Vec<Step>,
         settled: &mut [Settled],
     ) -> Result<Vec<Step>, SinkError> {
         let mut current = self.read(tenant, steps.iter().map(|step| &step.item)).await?;
@@ -158,13 +181,13 @@ impl Pipeline {
         let mut deliveries = Vec::new();
         let mut writing = Vec::new();
         let mut dead = Vec::new();
-        for (position, step) in steps.iter().enumerate() {
-            let result = match self.outgoing(&step.item, &mut current, now) {
+        for (position, step) in steps.iter_mut().enumerate() {
+            let result = match self.outgoing(&mut step.item, &mut current, now) {
                 Outgoing::Nothing => Settled::Unchanged,
-                Outgoing::Delivery(delivery) => {
+                Outgoing::Delivery(delivery, result) => {
                     deliveries.push(delivery);
                     writing.push(position);
-                    written(&step.item)
+                    result
                 }
                 Outgoing::Dead(reason) => {
                     dead.push(self.dead(&step.item, &reason));
@@ -189,56 +212,73 @@ impl Pipeline {
         tenant: &Tenant,
         items: impl Iterator<Item = &Item>,
     ) -> Result<Current, SinkError> {
-        let mut seen = HashSet::new();
         let mut current = Current::default();
         let mut ids: Vec<EntityId> = Vec::new();
         for id in items.flat_map(|item| &item.entities).filter_map(|entity| entity.id.as_ref()) {
-            if seen.insert(id) {
-                ids.push(id.clone());
-            } else {
-                current.repeated.insert(id.clone());
+            match current.places.entry(id.clone()) {
+                Entry::Vacant(place) => {
+                    place.insert(ids.len());
+                    ids.push(id.clone());
+                    current.entities.push(Known::default());
+                }
+                Entry::Occupied(place) => {
+                    if let Some(known) = current.entities.get_mut(*place.get()) {
+                        known.is_repeated = true;
+                    }
+                }
             }
         }
         if ids.is_empty() {
             return Ok(current);
         }
         let found = self.sink.read(tenant, &ids).await?;
-        let found = ids.into_iter().zip(found);
-        current.entities = found.filter_map(|(id, entity)| Some((id, entity?))).collect();
+        for (known, entity) in current.entities.iter_mut().zip(found) {
+            known.entity = entity;
+        }
         Ok(current)
     }
 
-    fn outgoing(&self, item: &Item, current: &mut Current, now: Timestamp) -> Outgoing {
-        let mut entities = Vec::with_capacity(item.entities.len());
-        for fragment in &item.entities {
-            let Some(id) = fragment.id.clone() else {
-                return Outgoing::Dead("an entity has no id".to_owned());
-            };
-            let found = current.entities.get(&id).map(|entity| &**entity);
-            match self.filter.filter(found, fragment.clone(), now) {
-                Filtered::Write(written) => entities.push((id, written)),
+    /// What is to be done about an item. Its entities are taken out of it, unless another item speaks
+    /// of one of them: then it may have to be looked at again.
+    fn outgoing(&self, item: &mut Item, current: &mut Current, now: Timestamp) -> Outgoing {
+        if item.entities.iter().any(|fragment| fragment.id.is_none()) {
+            return Outgoing::Dead("an entity has no id".to_owned());
+        }
+        let result = written(item);
+        let delivery = if current.is_alone(item) {
+            let Item { entities, state, dead_letters, .. } = item;
+            Delivery {
+                entities: std::mem::take(entities),
+                state: std::mem::take(state),
+                dead_letters: std::mem::take(dead_letters),
+            }
+        } else {
+            let Item { entities, state, dead_letters, .. } = item.clone();
+            Delivery { entities, state, dead_letters }
+        };
+        let Delivery { entities: fragments, state, dead_letters } = delivery;
+        let mut entities = Vec::with_capacity(fragments.len());
+        for fragment in fragments {
+            let known = fragment.id.as_ref().and_then(|id| current.get(id));
+            let found = known.and_then(|known| known.entity.as_deref());
+            match self.filter.filter(found, fragment, now) {
+                Filtered::Write(fragment) => entities.push(fragment),
                 Filtered::Unchanged => {}
                 Filtered::Late => self.counters.skipped(Skip::LATE, 1),
             }
         }
-        for (_, fragment) in &entities {
+        for fragment in &entities {
             if let Some(reason) = self.differs_from_model(fragment) {
                 return Outgoing::Dead(reason);
             }
         }
-        if entities.is_empty() && item.state.is_empty() && item.dead_letters.is_empty() {
+        if entities.is_empty() && state.is_empty() && dead_letters.is_empty() {
             return Outgoing::Nothing;
         }
-        for (id, fragment) in &entities {
-            if current.repeated.contains(id) {
-                foresee(&mut current.entities, id, fragment, now);
-            }
+        for fragment in &entities {
+            foresee(current, fragment, now);
         }
-        Outgoing::Delivery(Delivery {
-            entities: entities.into_iter().map(|(_, fragment)| fragment).collect(),
-            state: item.state.clone(),
-            dead_letters: item.dead_letters.clone(),
-        })
+        Outgoing::Delivery(Delivery { entities, state, dead_letters }, result)
     }
 
     /// The reason to refuse an entity, if the data model is enforced and it differs.
@@ -340,25 +380,20 @@ fn set(settled: &mut [Settled], index: usize, result: Settled) {
     }
 }
 
-/// Puts the entity as it will be into `current`, so that a later item of the same entity is
-/// compared with it. If that cannot be known, the entity is forgotten, and later items of it
-/// are written unfiltered.
-fn foresee(
-    current: &mut HashMap<EntityId, Arc<Entity>>,
-    id: &EntityId,
-    fragment: &EntityFragment,
-    now: Timestamp,
-) {
-    let next = match current.get(id) {
+/// Puts the entity as it will be into `current`, if a later item may be compared with it. If that
+/// cannot be known, the entity is forgotten, and later items of it are written unfiltered.
+fn foresee(current: &mut Current, fragment: &EntityFragment, now: Timestamp) {
+    let Current { places, entities } = current;
+    let place = fragment.id.as_ref().and_then(|id| places.get(id).copied());
+    let known = place.and_then(|place| entities.get_mut(place));
+    let Some(known) = known.filter(|known| known.is_repeated) else { return };
+    let next = match &known.entity {
         Some(entity) => {
             entity.append(fragment.clone(), Overwrite::Yes, now).map(|(entity, _)| entity)
         }
         None => Entity::create(fragment.clone(), now),
     };
-    match next {
-        Ok(entity) => current.insert(id.clone(), Arc::new(entity)),
-        Err(_) => current.remove(id),
-    };
+    known.entity = next.ok().map(Arc::new);
 }
 
 /// The steps after the first refused one that share an entity with a refused one before them.

@@ -216,12 +216,7 @@ impl<'r> Draft<'r> {
         if let Some(entity) = &mut state {
             self.resident.interner.share(entity);
         }
-        self.buffers.state(
-            &mut self.rows,
-            (&tenant, &id),
-            (revision, position),
-            state.as_deref(),
-        )?;
+        self.buffers.state(&mut self.rows, (&tenant, &id), (revision, position), state.as_deref());
         let before = old.as_ref().map(|found| &*found.entity);
         let change = EntityChange::between(id.clone(), (revision, position), before, state.clone());
         self.log(tenant.clone(), Subject::Entity(change), origin, effects)?;
@@ -309,17 +304,16 @@ impl Buffers {
         (tenant, id): (&Tenant, &EntityId),
         numbers: (Revision, Position),
         entity: Option<&Entity>,
-    ) -> Result<(), RowError> {
+    ) {
         codec::state_key(tenant, id, &mut self.key);
         if let Some(entity) = entity {
-            codec::entity_bytes(entity, &mut self.entity)?;
+            codec::entity_bytes(entity, &mut self.entity);
             codec::state_row(numbers, &self.entity, &mut self.row);
             rows.put(Place::State, &self.key, &self.row);
         } else {
             self.entity.clear();
             rows.delete(Place::State, &self.key);
         }
-        Ok(())
     }
 }
 

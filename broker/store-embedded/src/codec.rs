@@ -3,28 +3,31 @@
 //! Every row begins with a byte that names its format. Numbers in keys are big-endian, so that the
 //! engine's order is theirs.
 
-use std::borrow::Cow;
 use std::sync::Arc;
 
-use musubi_model::{
-    AttrName, Cause, Entity, EntityChange, EntityId, EvolutionChange, Position, Revision, Sequence,
-    Tenant, Timestamp,
-};
-use musubi_store::{Change, Found, RecordChange, RecordKey, RecordKind, Subject};
-use serde::{Deserialize, Serialize};
+use musubi_model::{Entity, EntityId, Position, Revision, Tenant};
+use musubi_store::{Found, RecordKey, RecordKind};
+use serde::Serialize;
 
 use crate::interner::Vocabulary;
 
 mod entity;
+mod log;
+#[cfg(test)]
+mod samples;
+mod writer;
 
-/// The format of every row.
+pub(crate) use log::{log_key, log_row, read_log, state_of_log};
+use writer::Writer;
+
+/// The format of every row but those of the log.
 const FORMAT: u8 = 1;
 
 /// Why a row or a key cannot be read.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum RowError {
     /// It is of another format.
-    #[error("the row has format {0:?}, and this version reads {FORMAT}")]
+    #[error("the row has format {0:?}, which this version does not read")]
     Format(Option<u8>),
     /// It ends too early.
     #[error("the row is too short")]
@@ -41,9 +44,9 @@ pub(crate) enum RowError {
 }
 
 /// Makes `bytes` an entity as it stands in rows: encoded once, used in the state and in the log.
-pub(crate) fn entity_bytes(entity: &Entity, bytes: &mut Vec<u8>) -> Result<(), RowError> {
+pub(crate) fn entity_bytes(entity: &Entity, bytes: &mut Vec<u8>) {
     bytes.clear();
-    encode(entity, bytes)
+    Writer(bytes).entity(entity);
 }
 
 /// Makes `key` the key of an entity's state.
@@ -141,106 +144,6 @@ pub(crate) fn read_record(
 pub(crate) fn read_record_revision(row: &[u8]) -> Result<Revision, RowError> {
     let (revision, _) = number(checked(row)?)?;
     Ok(Revision(revision))
-}
-
-/// The key of a change.
-pub(crate) fn log_key(sequence: Sequence) -> [u8; 8] {
-    sequence.0.to_be_bytes()
-}
-
-/// The part of a change before the after-image, which follows it as the state has it.
-#[derive(Serialize, Deserialize)]
-struct Head<'a> {
-    tenant: Cow<'a, Tenant>,
-    time: Timestamp,
-    cause: Cow<'a, Cause>,
-    subject: HeadSubject<'a>,
-}
-
-#[derive(Serialize, Deserialize)]
-enum HeadSubject<'a> {
-    Entity {
-        id: Cow<'a, EntityId>,
-        revision: Revision,
-        position: Position,
-        before: Cow<'a, Option<Arc<Entity>>>,
-        changed: Cow<'a, [AttrName]>,
-        deleted: bool,
-    },
-    Record(Cow<'a, RecordChange>),
-    Evolution(Cow<'a, EvolutionChange>),
-}
-
-/// Makes `row` a change. `after` is the after-image of an entity's change as [`entity_bytes`] gave it, empty
-/// if there is none.
-pub(crate) fn log_row(change: &Change, after: &[u8], row: &mut Vec<u8>) -> Result<(), RowError> {
-    let subject = match &change.subject {
-        Subject::Entity(subject) => HeadSubject::Entity {
-            id: Cow::Borrowed(&subject.id),
-            revision: subject.revision,
-            position: subject.position,
-            before: Cow::Borrowed(&subject.before),
-            changed: Cow::Borrowed(&subject.changed),
-            deleted: subject.after.is_none(),
-        },
-        Subject::Record(subject) => HeadSubject::Record(Cow::Borrowed(subject)),
-        Subject::Evolution(subject) => HeadSubject::Evolution(Cow::Borrowed(subject)),
-    };
-    let head = Head {
-        tenant: Cow::Borrowed(&change.tenant),
-        time: change.time,
-        cause: Cow::Borrowed(&change.cause),
-        subject,
-    };
-    row.clear();
-    row.push(FORMAT);
-    encode(&head, row)?;
-    row.extend_from_slice(after);
-    Ok(())
-}
-
-/// The key of a state, and the state if there is one.
-pub(crate) type KeyAndState = (Vec<u8>, Option<Vec<u8>>);
-
-/// The key of the state that a change leads to, and the state; none if the entity is gone. Other changes
-/// lead to no state.
-pub(crate) fn state_of_log(row: &[u8]) -> Result<Option<KeyAndState>, RowError> {
-    let (head, after): (Head<'_>, _) = postcard::take_from_bytes(checked(row)?)?;
-    let HeadSubject::Entity { id, revision, position, deleted, .. } = head.subject else {
-        return Ok(None);
-    };
-    let (mut key, mut state) = (Vec::new(), Vec::new());
-    state_key(&head.tenant, &id, &mut key);
-    state_row((revision, position), after, &mut state);
-    Ok(Some((key, (!deleted).then_some(state))))
-}
-
-/// Reads a change.
-pub(crate) fn read_log(key: &[u8], row: &[u8]) -> Result<Change, RowError> {
-    let (sequence, _) = number(key)?;
-    let (head, after): (Head<'_>, _) = postcard::take_from_bytes(checked(row)?)?;
-    let subject = match head.subject {
-        HeadSubject::Entity { id, revision, position, before, changed, deleted } => {
-            let after = if deleted { None } else { Some(Arc::new(postcard::from_bytes(after)?)) };
-            Subject::Entity(EntityChange {
-                id: id.into_owned(),
-                revision,
-                position,
-                before: before.into_owned(),
-                after,
-                changed: changed.into_owned(),
-            })
-        }
-        HeadSubject::Record(change) => Subject::Record(change.into_owned()),
-        HeadSubject::Evolution(change) => Subject::Evolution(change.into_owned()),
-    };
-    Ok(Change {
-        sequence: Sequence(sequence),
-        tenant: head.tenant.into_owned(),
-        time: head.time,
-        cause: head.cause.into_owned(),
-        subject,
-    })
 }
 
 /// Numbers below which revisions and positions may have been given out.

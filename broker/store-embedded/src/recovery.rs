@@ -252,7 +252,7 @@ fn write_again(rows: &mut Rows, change: &Change, buffers: &mut Buffers) -> Resul
     buffers.entity.clear();
     if let Subject::Entity(subject) = &change.subject {
         let numbers = (subject.revision, subject.position);
-        buffers.state(rows, (&change.tenant, &subject.id), numbers, subject.after.as_deref())?;
+        buffers.state(rows, (&change.tenant, &subject.id), numbers, subject.after.as_deref());
     }
     codec::log_row(change, &buffers.entity, &mut buffers.row)?;
     rows.log(change.sequence, &buffers.row);

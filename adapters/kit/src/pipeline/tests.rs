@@ -263,6 +263,6 @@ async fn a_preview_shows_what_would_happen_and_writes_nothing() {
 fn nobody_outside_can_know_which_ids_collide() {
     use std::hash::BuildHasher;
 
-    let hash = || Current::default().entities.hasher().hash_one(id("1"));
+    let hash = || Current::default().places.hasher().hash_one(id("1"));
     assert_ne!(hash(), hash());
 }
