@@ -81,8 +81,13 @@ impl Context {
     }
 
     /// What this context is known by as long as the process lives. Clones have the same.
-    pub(crate) fn number(&self) -> u64 {
+    pub fn number(&self) -> u64 {
         self.0.number
+    }
+
+    /// The number of the core context alone.
+    pub fn core_number() -> u64 {
+        CORE_CONTEXT.number()
     }
 
     /// The context that [`source`](Self::source) came from.
@@ -316,7 +321,7 @@ impl Context {
     }
 
     /// About the bytes that the context holds.
-    pub(crate) fn weight(&self) -> usize {
+    pub fn weight(&self) -> usize {
         let source = &self.0.source;
         self.0.own.weight() + source.document.len() + source.member.len() + 256
     }

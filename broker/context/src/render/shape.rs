@@ -269,7 +269,8 @@ impl LentShapes {
         {
             return true;
         }
-        let mut fits = |shape: &mut Shape| shape.may_fit(reader, entity) && shape.write(out, entity);
+        let mut fits =
+            |shape: &mut Shape| shape.may_fit(reader, entity) && shape.write(out, entity);
         let found = known.iter_mut().position(&mut fits);
         if let Some(index) = found {
             *last = index;

@@ -391,7 +391,8 @@ fn what_is_remembered_of_entities_is_that_of_their_reader() {
         let name = format!("a{}", number % 30);
         let mut body = json!({"id": format!("urn:ngsi-ld:Car:{number}"), "type": "Car"});
         body["speed"] = json!({"type": "Property", "value": number / 2 % 9 * 7});
-        body[&name] = json!({"type": "Property", "value": number, "observedAt": "2020-01-01T00:00:00Z"});
+        body[&name] =
+            json!({"type": "Property", "value": number, "observedAt": "2020-01-01T00:00:00Z"});
         body
     };
     // More shapes than are kept, and those that they share their types with.
