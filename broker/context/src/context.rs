@@ -2,6 +2,7 @@
 
 use std::borrow::Cow;
 use std::fmt;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, LazyLock};
 
 use musubi_model::{AttrName, DEFAULT_VOCAB, InvalidName, TypeName};
@@ -22,6 +23,8 @@ use crate::term::{Coercion, Mapping, Name, Term, has_scheme, is_name, split_comp
 pub struct Context(Arc<Compiled>);
 
 struct Compiled {
+    /// No two have the same.
+    number: u64,
     source: ContextSource,
     /// The terms beside those of the core context.
     own: Table,
@@ -72,7 +75,19 @@ impl Context {
     }
 
     pub(crate) fn new(source: ContextSource, own: Table) -> Self {
-        Self(Arc::new(Compiled { source, own }))
+        static NUMBERS: AtomicU64 = AtomicU64::new(0);
+        let number = NUMBERS.fetch_add(1, Ordering::Relaxed);
+        Self(Arc::new(Compiled { number, source, own }))
+    }
+
+    /// What this context is known by as long as the process lives. Clones have the same.
+    pub fn number(&self) -> u64 {
+        self.0.number
+    }
+
+    /// The number of the core context alone.
+    pub fn core_number() -> u64 {
+        CORE_CONTEXT.number()
     }
 
     /// The context that [`source`](Self::source) came from.
@@ -306,7 +321,7 @@ impl Context {
     }
 
     /// About the bytes that the context holds.
-    pub(crate) fn weight(&self) -> usize {
+    pub fn weight(&self) -> usize {
         let source = &self.0.source;
         self.0.own.weight() + source.document.len() + source.member.len() + 256
     }

@@ -1,7 +1,8 @@
 //! Rendering: from an entity to the bytes that a client reads.
 //!
 //! This is the hot path of reading: values are slices that are copied, names are looked up in the
-//! reader's context, and nothing is allocated but the output.
+//! reader's context, and nothing is allocated but the output. What entities have in common is
+//! remembered from one to the next, by each thread for itself ([`shape`]).
 
 use std::fmt;
 
@@ -19,7 +20,7 @@ pub use evolution::{
     AggregatedAttribute, EvolutionReader, EvolutionRenderer, LanguageText, PeriodValue,
 };
 
-use shape::Shape;
+use shape::{BEFORE_ID, LentShapes, Reader, Shape};
 use writer::Writer;
 
 /// The three forms of CIM 009, clauses 4.5.2.2, 4.5.2.3 and 4.5.4.
@@ -62,7 +63,7 @@ pub fn render_entity(
     context: &Context,
     representation: &Representation,
 ) {
-    Rendering::new(out, context, representation).entity(entity, representation);
+    Renderer::new(out, context, representation).entity(entity);
 }
 
 /// Appends entities one after another. What they have in common is looked up once, so this is
@@ -70,8 +71,8 @@ pub fn render_entity(
 pub struct Renderer<'o, 'r> {
     rendering: Rendering<'o, 'r>,
     representation: &'r Representation,
-    /// That of the last plain entity.
-    shape: Option<Shape<'r>>,
+    reader: Reader,
+    shapes: LentShapes,
 }
 
 impl<'o, 'r> Renderer<'o, 'r> {
@@ -82,18 +83,23 @@ impl<'o, 'r> Renderer<'o, 'r> {
         representation: &'r Representation,
     ) -> Self {
         let rendering = Rendering::new(out, context, representation);
-        Self { rendering, representation, shape: None }
+        let has_shapes = representation.has_shapes();
+        let shapes = if has_shapes { LentShapes::take() } else { LentShapes::none() };
+        let reader =
+            Reader { context: context.number(), context_member: representation.context_member };
+        Self { rendering, representation, reader, shapes }
     }
 
     /// Appends an entity as JSON.
     pub fn entity(&mut self, entity: &'r Entity) {
-        if let Some(shape) = &mut self.shape
-            && self.rendering.writer.like(shape, entity)
-        {
+        if self.shapes.write(self.rendering.writer.out(), self.reader, entity) {
             return;
         }
-        if self.representation.has_shapes() && shape::is_plain(entity) {
-            self.shape = self.rendering.plain_entity(entity, self.representation);
+        if self.shapes.wants(entity)
+            && let [entity_type] = entity.types.as_slice()
+        {
+            let shape = Shape::new(self.reader, entity_type);
+            self.shapes.keep(self.rendering.plain_entity(entity, shape, self.representation));
         } else {
             self.rendering.entity(entity, self.representation);
         }
@@ -136,7 +142,7 @@ impl<'o, 'r> Rendering<'o, 'r> {
     }
 
     fn entity(&mut self, entity: &'r Entity, representation: &Representation) {
-        self.writer.raw("{\"id\":\"");
+        self.writer.raw(BEFORE_ID);
         self.writer.raw(entity.id.as_str());
         self.writer.raw("\",\"type\":");
         self.types(&entity.types);
@@ -175,20 +181,17 @@ impl<'o, 'r> Rendering<'o, 'r> {
         self.writer.end();
     }
 
-    /// An entity that is plain, and the shape that it has.
+    /// A plain entity, which completes its shape.
     fn plain_entity(
         &mut self,
         entity: &'r Entity,
+        mut shape: Shape,
         representation: &Representation,
-    ) -> Option<Shape<'r>> {
-        let [entity_type] = entity.types.as_slice() else {
-            self.entity(entity, representation);
-            return None;
-        };
+    ) -> Shape {
         let start = self.writer.len();
-        self.writer.raw("{\"id\":\"");
+        self.writer.raw(BEFORE_ID);
         self.writer.raw(entity.id.as_str());
-        let mut shape = Shape::new(entity_type, start, self.writer.len());
+        shape.end_id(self.writer.len() - start);
         self.writer.raw("\",\"type\":");
         self.types(&entity.types);
         for attribute in &entity.attributes {
@@ -197,15 +200,15 @@ impl<'o, 'r> Rendering<'o, 'r> {
             if !self.writer.repeat_opening(name, kind) {
                 self.writer.opening(name, kind);
             }
-            let value = self.writer.len();
+            let value = self.writer.len() - start;
             self.value(&instance.value);
-            shape.add(attribute, value, self.writer.len());
+            shape.add(attribute, value..self.writer.len() - start);
             self.qualifiers(instance);
             self.writer.end();
         }
         self.end(representation);
-        self.writer.end_shape(&mut shape);
-        Some(shape)
+        shape.end(self.writer.since(start));
+        shape
     }
 
     /// One type as a string, several as an array.

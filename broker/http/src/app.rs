@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use musubi_broker::Broker;
 use prometheus_client::registry::Registry;
@@ -14,6 +15,8 @@ use crate::options::{Adapters, Hosts, Limits, PageSource, Readiness};
 pub(crate) struct App(Arc<Parts>);
 
 pub(crate) struct Parts {
+    /// No two in a process have the same ([`App::next_number`]).
+    pub(crate) number: u64,
     pub(crate) broker: Broker,
     pub(crate) limits: Limits,
     pub(crate) hosts: Hosts,
@@ -28,6 +31,12 @@ pub(crate) struct Parts {
 }
 
 impl App {
+    /// A number that no other has.
+    pub(crate) fn next_number() -> u64 {
+        static NUMBERS: AtomicU64 = AtomicU64::new(0);
+        NUMBERS.fetch_add(1, Ordering::Relaxed)
+    }
+
     pub(crate) fn new(parts: Parts) -> Self {
         Self(Arc::new(parts))
     }

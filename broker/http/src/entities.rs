@@ -8,6 +8,7 @@ use crate::error::Error;
 use crate::problem::Problem;
 use crate::request::entity_map;
 use crate::request::expanded::{Operation, Whole};
+use crate::request::known::Read;
 use crate::request::listing::Listing;
 use crate::request::paging::List;
 use crate::request::path::location;
@@ -36,18 +37,18 @@ pub(crate) async fn create(
 pub(crate) async fn query(
     session: Session,
     uri: Uri,
-    listing: Listing,
+    Read(listing): Read<Listing>,
 ) -> Result<Response, Problem> {
-    Ok(page(&session, &uri, listing).await?)
+    Ok(page(&session, &uri, &listing).await?)
 }
 
 /// The page that a query asks for, at whatever path it came in.
 pub(crate) async fn page(
     session: &Session,
     uri: &Uri,
-    listing: Listing,
+    listing: &Listing,
 ) -> Result<Response, Error> {
-    let mut query = listing.query;
+    let mut query = listing.query.clone();
     let seal = if listing.paging.is_by_cursor() { Some(session.seal().await) } else { None };
     query.start = listing.paging.start(seal.as_ref())?;
     let terms = listing.map.beside()?;

@@ -1,13 +1,12 @@
 //! `/ngsi-ld/v1/entities/{id}` (CIM 009, clause 6.5).
 
 use std::sync::LazyLock;
+use std::thread::LocalKey;
 
-use axum::extract::FromRequestParts;
 use axum::response::Response;
-use http::request::Parts;
 use http::{HeaderMap, StatusCode};
 use musubi_broker::{Common, MapTerms, Selection};
-use musubi_context::{Form, is_language_tag};
+use musubi_context::{Context, Form, is_language_tag};
 use musubi_query::TypeSelection;
 
 use crate::app::App;
@@ -16,7 +15,7 @@ use crate::error::Error;
 use crate::problem::Problem;
 use crate::request::entity_map::{self, MapRequest};
 use crate::request::expanded::{Bare, Operation, Part, Whole};
-use crate::request::link;
+use crate::request::known::{Read, Reading, Readings};
 use crate::request::names::Names;
 use crate::request::parameters::Parameters;
 use crate::request::path::EntityPath;
@@ -37,14 +36,20 @@ pub(crate) struct Retrieval {
 pub(crate) static RETRIEVE: LazyLock<Vec<&'static str>> =
     LazyLock::new(|| [&["type", "local"], view::PARAMETERS].concat());
 
-impl FromRequestParts<App> for Retrieval {
-    type Rejection = Problem;
+thread_local! {
+    static KEPT: Readings<Retrieval> = const { Readings::new() };
+}
 
-    async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, Problem> {
-        let parameters = Parameters::parse(parts.uri.query(), &RETRIEVE)?;
-        let context = link::context(app, &parts.headers).await?;
-        let view = View::read(&parts.headers, &parameters, context, app)?;
-        let map = MapRequest::read(&parts.headers, &parameters, &view.context)?.beside()?;
+impl Reading for Retrieval {
+    fn read(
+        query: Option<&str>,
+        headers: &HeaderMap,
+        context: Context,
+        app: &App,
+    ) -> Result<Self, Error> {
+        let parameters = Parameters::parse(query, &RETRIEVE)?;
+        let view = View::read(headers, &parameters, context, app)?;
+        let map = MapRequest::read(headers, &parameters, &view.context)?.beside()?;
         let types = match parameters.get("type") {
             None => None,
             Some(text) => Some(TypeSelection::parse(text, &Names(&view.context))?),
@@ -53,20 +58,31 @@ impl FromRequestParts<App> for Retrieval {
         let joins = parameters.get("join").is_some();
         Ok(Self { selection, view, map, joins })
     }
+
+    fn is_small(&self) -> bool {
+        true
+    }
+
+    fn kept() -> &'static LocalKey<Readings<Self>> {
+        &KEPT
+    }
 }
 
 /// Answers with the entity.
 pub(crate) async fn retrieve(
     session: Session,
     EntityPath(id): EntityPath,
-    retrieval: Retrieval,
+    Read(retrieval): Read<Retrieval>,
     reader: Reader,
 ) -> Result<Response, Problem> {
-    let Retrieval { selection, view, map, joins } = retrieval;
-    let (found, map) = session.retrieve_entity_of_map(&id, &selection, &map).await?;
+    let Retrieval { selection, view, map, joins } = &*retrieval;
+    let (found, map) = session.retrieve_entity_of_map(&id, selection, map).await?;
     // Linked entities have versions of their own.
-    let headers =
-        if joins { HeaderMap::new() } else { reader.headers(session.seal().await.version(&found)) };
+    let headers = if *joins {
+        HeaderMap::new()
+    } else {
+        reader.headers(session.seal().await.version(&found))
+    };
     let answer = reader.answer(view.one(&session, &found.entity, headers).await?);
     Ok(entity_map::of_one(answer, map))
 }

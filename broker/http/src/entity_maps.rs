@@ -17,6 +17,7 @@ use crate::error::Error;
 use crate::problem::Problem;
 use crate::request::accept::{self, Media};
 use crate::request::entity_map::{ENTITY_MAP, address};
+use crate::request::known::Read;
 use crate::request::listing::Listing;
 use crate::request::parameters::Parameters;
 use crate::request::path::NamePath;
@@ -59,7 +60,15 @@ impl FromRequestParts<App> for MapPath {
 pub(crate) async fn create(
     session: Session,
     showing: Showing,
-    listing: Listing,
+    Read(listing): Read<Listing>,
+) -> Result<Response, Problem> {
+    make(&session, &showing, &listing).await
+}
+
+async fn make(
+    session: &Session,
+    showing: &Showing,
+    listing: &Listing,
 ) -> Result<Response, Problem> {
     let map = session.create_entity_map(&listing.query, &listing.map.alone()).await?;
     Ok(showing.created(&map))
@@ -71,7 +80,7 @@ pub(crate) async fn create_posted(
     showing: Showing,
     Posted(listing): Posted,
 ) -> Result<Response, Problem> {
-    create(session, showing, listing).await
+    make(&session, &showing, &listing).await
 }
 
 /// Makes a map of the entities whose evolutions the query finds and answers with it.

@@ -50,7 +50,7 @@ impl FromRequest<App> for Posted {
         let (body, context) = payload.object(app).await?;
         let selectors = members(&body, &mut parameters, (&context, not_temporal))?;
         let source = Source { headers: &headers, parameters, context, selectors };
-        Ok(Self(Listing::read(source, app)?))
+        Ok(Self(Listing::of(source, app)?))
     }
 }
 
@@ -60,7 +60,7 @@ pub(crate) async fn query(
     uri: Uri,
     Posted(listing): Posted,
 ) -> Result<Response, Problem> {
-    Ok(entities::page(&session, &uri, listing).await?)
+    Ok(entities::page(&session, &uri, &listing).await?)
 }
 
 /// What a member is, and so how it reads as a parameter.

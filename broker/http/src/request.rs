@@ -5,6 +5,7 @@ pub(crate) mod accept;
 pub(crate) mod criteria;
 pub(crate) mod entity_map;
 pub(crate) mod expanded;
+pub(crate) mod known;
 pub(crate) mod link;
 pub(crate) mod listing;
 pub(crate) mod names;

@@ -29,6 +29,7 @@ pub fn router(broker: Broker, options: HttpOptions) -> Router {
     let metrics = Metrics::register(&mut registry);
     broker.register_metrics(&mut registry);
     let app = App::new(Parts {
+        number: App::next_number(),
         broker,
         limits: options.limits,
         hosts: options.hosts,

@@ -34,8 +34,15 @@ pub(crate) fn show(
     let mut items = SmallVec::<[&Found; LENT]>::new();
     let mut more = false;
     if let Some(mut matching) = from_start(table, slots, query) {
-        items.extend(matching.by_ref().take(query.limit).filter_map(|slot| table.at(slot)));
-        more = matching.next().is_some();
+        // One more than are wanted tells whether there are more.
+        let mut room = [0; LENT + 1];
+        let found = matching.next_many(room.get_mut(..=query.limit)?);
+        more = found.len() > query.limit;
+        for slot in found.iter().take(query.limit) {
+            if let Some(found) = table.at(*slot) {
+                items.push(found);
+            }
+        }
     }
     if table.len() > NEAR {
         for together in items.chunks(TOGETHER) {
@@ -51,23 +58,25 @@ pub(crate) fn show(
 
 /// Whether entities are soon shown.
 fn are_little(items: &[&Found]) -> bool {
-    let attributes = items.iter().flat_map(|found| &found.entity.attributes);
-    let mut left = LENT_BYTES;
-    attributes.map(weight).all(|weight| {
-        let fits = weight <= left;
-        left = left.saturating_sub(weight);
-        fits
-    })
-}
-
-fn weight(attribute: &Attribute) -> usize {
-    match attribute.instances.as_slice() {
-        [Instance { value, qualifiers: None, .. }] => AROUND + value.json.as_str().len(),
-        instances => instances.iter().map(of_instance).sum(),
+    let mut weight = 0_usize;
+    for found in items {
+        weight = weight.saturating_add(weigh(&found.entity.attributes));
+        if weight > LENT_BYTES {
+            return false;
+        }
     }
+    true
 }
 
-fn of_instance(instance: &Instance) -> usize {
-    let beside: usize = instance.attributes().iter().map(weight).sum();
-    AROUND + instance.value.json.as_str().len() + beside
+fn weigh(attributes: &[Attribute]) -> usize {
+    let mut weight = 0;
+    for attribute in attributes {
+        for Instance { value, qualifiers, .. } in &attribute.instances {
+            weight += AROUND + value.json.as_str().len();
+            if let Some(qualifiers) = qualifiers {
+                weight += weigh(&qualifiers.attributes);
+            }
+        }
+    }
+    weight
 }

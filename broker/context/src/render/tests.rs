@@ -327,7 +327,8 @@ fn entities_one_after_another_look_as_each_alone() {
         let mut renderer = Renderer::new(&mut together, &context, &representation);
         for entity in [&vehicle, &many, &other, &vehicle, &many, &other] {
             renderer.entity(entity);
-            render_entity(&mut apart, entity, &context, &representation);
+            // Without anything that is remembered of others.
+            Rendering::new(&mut apart, &context, &representation).entity(entity, &representation);
         }
         assert_eq!(String::from_utf8(together).unwrap(), String::from_utf8(apart).unwrap());
     }
@@ -378,6 +379,42 @@ fn what_stands_behind_a_value_is_that_of_its_own_instance() {
         let found: Tree = serde_json::from_str(&text).unwrap();
         for (index, which) in order.iter().enumerate() {
             assert_eq!(found[index], bodies[*which], "{text}");
+        }
+    }
+}
+
+#[test]
+fn what_is_remembered_of_entities_is_that_of_their_reader() {
+    let named = |short: &str| context(&json!({short: "https://e.example/speed"}));
+    let (speed, tempo) = (named("speed"), named("tempo"));
+    let of = |number: usize| {
+        let name = format!("a{}", number % 30);
+        let mut body = json!({"id": format!("urn:ngsi-ld:Car:{number}"), "type": "Car"});
+        body["speed"] = json!({"type": "Property", "value": number / 2 % 9 * 7});
+        body[&name] =
+            json!({"type": "Property", "value": number, "observedAt": "2020-01-01T00:00:00Z"});
+        body
+    };
+    // More shapes than are kept, and those that they share their types with.
+    let bodies: Vec<Tree> = (0..400).map(of).collect();
+    let mut entities: Vec<Entity> = bodies.iter().map(|body| entity(body, &speed)).collect();
+    let (first, others) = entities.split_at_mut(1);
+    for other in others.iter_mut().filter(|other| other.id.as_str().ends_with(['0', '5'])) {
+        other.types.clone_from(&first[0].types);
+        other.attributes[0].name = first[0].attributes[0].name.clone();
+        other.attributes[1].name = first[0].attributes[1].name.clone();
+    }
+    for context in [&speed, &tempo, &speed] {
+        for context_member in [false, true] {
+            let representation = Representation { context_member, ..Representation::default() };
+            for entity in &entities {
+                let (mut plain, mut remembered) = (Vec::new(), Vec::new());
+                Rendering::new(&mut plain, context, &representation)
+                    .entity(entity, &representation);
+                render_entity(&mut remembered, entity, context, &representation);
+                let text = |bytes| String::from_utf8(bytes).unwrap();
+                assert_eq!(text(remembered), text(plain));
+            }
         }
     }
 }

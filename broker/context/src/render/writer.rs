@@ -4,10 +4,9 @@ use std::io::Write;
 use std::ops::Range;
 use std::sync::Arc;
 
-use musubi_model::{AttributeType, Entity, Timestamp};
+use musubi_model::{AttributeType, Timestamp};
 use smallvec::SmallVec;
 
-use super::shape::Shape;
 use crate::Context;
 use crate::context::Compacted;
 
@@ -97,21 +96,14 @@ impl<'o, 'c> Writer<'o, 'c> {
         self.out.len()
     }
 
-    /// An entity of this shape; nothing if it is of another one.
-    pub(super) fn like(&mut self, shape: &mut Shape<'_>, entity: &Entity) -> bool {
-        let start = self.out.len();
-        self.raw("{\"id\":\"");
-        self.raw(entity.id.as_str());
-        let fits = shape.write(self.out, entity);
-        if !fits {
-            self.out.truncate(start);
-        }
-        fits
+    /// The output from there on.
+    pub(super) fn since(&self, start: usize) -> &[u8] {
+        self.out.get(start..).unwrap_or_default()
     }
 
-    /// The entity that a shape was made of has been written.
-    pub(super) fn end_shape(&self, shape: &mut Shape<'_>) {
-        shape.end(self.out);
+    /// The output, for somebody who knows what else to write.
+    pub(super) fn out(&mut self) -> &mut Vec<u8> {
+        self.out
     }
 
     /// Text that is JSON already.

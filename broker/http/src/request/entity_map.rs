@@ -46,19 +46,19 @@ impl MapRequest {
     }
 
     /// What is asked for beside an answer.
-    pub(crate) fn beside(self) -> Result<MapTerms, Error> {
-        let Self { wish, lifetime, context } = self;
+    pub(crate) fn beside(&self) -> Result<MapTerms, Error> {
+        let Self { wish, lifetime, ref context } = *self;
         if wish == MapWish::None && lifetime.is_some() {
             let reason = "entityMapLifetime is for a map that entityMap=true asks for";
             return Err(Error::BadRequestData(reason.to_owned()));
         }
         // It may be long, and is of no use without a map.
-        let context = if wish == MapWish::None { String::new() } else { known_by(&context) };
+        let context = if wish == MapWish::None { String::new() } else { known_by(context) };
         Ok(MapTerms { wish, lifetime, context })
     }
 
     /// What is asked for where a map is the answer, whatever the request says of others.
-    pub(crate) fn alone(self) -> MapTerms {
+    pub(crate) fn alone(&self) -> MapTerms {
         MapTerms { wish: MapWish::New, lifetime: self.lifetime, context: known_by(&self.context) }
     }
 }

@@ -1,22 +1,20 @@
 //! A query for entities, and how to show them (CIM 009, clauses 5.7.2 and 6.4.3.2).
 
 use std::sync::LazyLock;
+use std::thread::LocalKey;
 
-use axum::extract::FromRequestParts;
 use http::HeaderMap;
-use http::request::Parts;
 use musubi_context::Context;
 use musubi_query::{EntityQuery, Order, OrderOptions};
 
 use crate::app::App;
 use crate::error::Error;
-use crate::problem::Problem;
 use crate::request::criteria::{self, Criteria, Selectors};
 use crate::request::entity_map::MapRequest;
-use crate::request::link;
+use crate::request::known::{Reading, Readings};
 use crate::request::names::Names;
 use crate::request::paging::{self, Paging};
-use crate::request::parameters::Parameters;
+use crate::request::parameters::{Parameter, Parameters};
 use crate::view::{self, View};
 
 /// A query for entities, and how to show them.
@@ -44,20 +42,35 @@ pub(crate) static PARAMETERS: LazyLock<Vec<&'static str>> = LazyLock::new(|| {
     [criteria::PARAMETERS, view::PARAMETERS, paging::PARAMETERS, own].concat()
 });
 
-impl FromRequestParts<App> for Listing {
-    type Rejection = Problem;
+thread_local! {
+    static KEPT: Readings<Listing> = const { Readings::new() };
+}
 
-    async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, Problem> {
-        let parameters = Parameters::parse(parts.uri.query(), &PARAMETERS)?;
-        let context = link::context(app, &parts.headers).await?;
-        let source = Source { headers: &parts.headers, parameters, context, selectors: None };
-        Ok(Self::read(source, app)?)
+impl Reading for Listing {
+    fn read(
+        query: Option<&str>,
+        headers: &HeaderMap,
+        context: Context,
+        app: &App,
+    ) -> Result<Self, Error> {
+        let parameters = Parameters::parse(query, &PARAMETERS)?;
+        Self::of(Source { headers, parameters, context, selectors: None }, app)
+    }
+
+    fn is_small(&self) -> bool {
+        // A short pattern may be a large machine.
+        let has_pattern = |one: &Parameter| one.name == "idPattern" || one.value.contains('~');
+        !self.parameters.iter().any(has_pattern)
+    }
+
+    fn kept() -> &'static LocalKey<Readings<Self>> {
+        &KEPT
     }
 }
 
 impl Listing {
     /// Reads a query.
-    pub(crate) fn read(source: Source<'_>, app: &App) -> Result<Self, Error> {
+    pub(crate) fn of(source: Source<'_>, app: &App) -> Result<Self, Error> {
         let Source { headers, parameters, context, selectors } = source;
         let view = View::read(headers, &parameters, context, app)?;
         let map = MapRequest::read(headers, &parameters, &view.context)?;

@@ -28,8 +28,14 @@ impl Parameters {
     /// Reads a query string in which only the names in `allowed` may occur.
     pub(crate) fn parse(query: Option<&str>, allowed: &[&'static str]) -> Result<Self, Error> {
         let mut parameters: Vec<Parameter> = Vec::new();
-        for pair in query.unwrap_or_default().split('&').filter(|pair| !pair.is_empty()) {
-            let (name, raw) = pair.split_once('=').unwrap_or((pair, ""));
+        let mut rest = query.unwrap_or_default();
+        while !rest.is_empty() {
+            let (pair, behind) = cut(rest, b'&');
+            rest = behind;
+            if pair.is_empty() {
+                continue;
+            }
+            let (name, raw) = cut(pair, b'=');
             let name = decode(name)?;
             let Some(name) = allowed.iter().find(|allowed| **allowed == name) else {
                 let reason = format!("there is no parameter {name:?} here; known are {allowed:?}");
@@ -104,9 +110,16 @@ impl Parameters {
     }
 }
 
+/// What stands before a character of ASCII, and what behind it; all is before one that is not there.
+fn cut(text: &str, at: u8) -> (&str, &str) {
+    let place = text.bytes().position(|byte| byte == at);
+    let parts = place.and_then(|place| Some((text.get(..place)?, text.get(place + 1..)?)));
+    parts.unwrap_or((text, ""))
+}
+
 /// Decodes a part of a query string, in which a plus stands for a space.
 fn decode(text: &str) -> Result<Cow<'_, str>, Error> {
-    if !text.contains(['%', '+']) {
+    if !text.bytes().any(|byte| matches!(byte, b'%' | b'+')) {
         return Ok(Cow::Borrowed(text));
     }
     let spaced = text.replace('+', " ");

@@ -28,6 +28,9 @@ impl Preferences {
     /// What the headers of a request say. The first of several wishes of a kind counts.
     pub(crate) fn of(headers: &HeaderMap) -> Self {
         let mut preferences = Self::default();
+        if !headers.contains_key(PREFER) {
+            return preferences;
+        }
         let mut body = None;
         let texts = headers.get_all(PREFER).iter().filter_map(|value| value.to_str().ok());
         for wish in texts.flat_map(|text| text.split(',')) {
