@@ -109,9 +109,9 @@ pub(crate) type KeyAndState = (Vec<u8>, Option<Vec<u8>>);
 /// something else lead to no state.
 pub(crate) fn state_of_log(row: &[u8]) -> Result<Option<KeyAndState>, RowError> {
     match row.split_first() {
-        Some((&FORMAT, row)) => state(row, |head: EntityHead| {
-            (head.id, (head.revision, head.position), head.deleted)
-        }),
+        Some((&FORMAT, row)) => {
+            state(row, |head: EntityHead| (head.id, (head.revision, head.position), head.deleted))
+        }
         Some((&first::FORMAT, row)) => state(row, |head: first::EntityHead| {
             (head.id, (head.revision, head.position), head.deleted)
         }),

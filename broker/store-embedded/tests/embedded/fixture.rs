@@ -38,13 +38,22 @@ async fn write_the_fixture() {
     while let Some(piece) = backup.next().await.unwrap() {
         bytes.extend_from_slice(&piece);
     }
-    std::fs::write(fixture("store-2.backup"), bytes).unwrap();
+    std::fs::write(fixture("store-3.backup"), bytes).unwrap();
 }
 
 #[tokio::test]
 async fn a_backup_of_the_second_format_is_restored() {
-    let bytes = std::fs::read(fixture("store-2.backup")).unwrap();
-    assert_eq!(verify_backup(&*bytes).unwrap().0.store_format, 2);
+    check(2).await;
+}
+
+#[tokio::test]
+async fn a_backup_of_the_third_format_is_restored() {
+    check(3).await;
+}
+
+async fn check(format: u32) {
+    let bytes = std::fs::read(fixture(&format!("store-{format}.backup"))).unwrap();
+    assert_eq!(verify_backup(&*bytes).unwrap().0.store_format, format);
     let folder = tempfile::tempdir().unwrap();
     restore(&*bytes, folder.path()).unwrap();
     let store = open(&EmbeddedOptions::new(folder.path()));
