@@ -392,7 +392,8 @@ impl Committer {
         self.shared.metrics.healthy.set(0);
         self.uncertain = uncertain;
         self.sync_due = None;
-        self.syncs.look = None;
+        // What was asked for and not begun is never done.
+        self.syncs = Syncs::default();
         self.backoff = Backoff::new();
         self.drop_engine();
     }
@@ -441,6 +442,7 @@ impl Committer {
             Ok(found) => {
                 self.counters =
                     Counters { newest: found.newest, ceilings: found.ceilings, ..self.counters };
+                self.shared.resident.set_durable(self.counters.newest);
                 self.shared.published.write().replace(Published::of(&engine));
                 self.engine = Some(engine);
                 Ok(())

@@ -149,6 +149,23 @@ async fn a_batch_whose_sync_failed_is_found_when_the_engine_is_open_again() {
 }
 
 #[tokio::test]
+async fn after_a_failure_the_disk_is_asked_again() {
+    let folder = tempfile::tempdir().unwrap();
+    let durability = crate::Durability::Interval(Duration::from_millis(1));
+    let options = EmbeddedOptions { durability, ..EmbeddedOptions::new(folder.path()) };
+    let store = EmbeddedStore::open(options).unwrap();
+    let mut durable = store.durable();
+    for round in 1..=5 {
+        commit(&store, vec![put(1)], vec![]).await.unwrap();
+        store.shared().faults.sync.store(true, Ordering::SeqCst);
+        commit(&store, vec![put(2)], vec![]).await.unwrap_err();
+        until_healthy(&store).await;
+        commit(&store, vec![put(3)], vec![]).await.unwrap();
+        durable.wait_for(|known| *known == Sequence(round * 3)).await.unwrap();
+    }
+}
+
+#[tokio::test]
 async fn a_batch_that_was_not_written_leaves_nothing() {
     let (_folder, store) = open();
     commit(&store, vec![put(1)], vec![record(Some(b"1"))]).await.unwrap();
