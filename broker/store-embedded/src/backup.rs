@@ -104,11 +104,12 @@ impl EmbeddedStore {
         };
         // Under the lock of what is published: a view that is lent later would not be taken back.
         let published = shared.published.read();
-        let Some(view) = published.clone() else {
+        let Some(engine) = published.clone() else {
             let trouble = shared.health.trouble().unwrap_or(Trouble::Failed);
             return Err(trouble.answer(DOING).into());
         };
-        let view = view.view();
+        let view = engine.view();
+        engine.abandon();
         let failed = |error| StoreError::Failed { doing: DOING, source: Box::new(error) };
         *shared.lent.view.lock() = Some(view.map_err(failed)?);
         drop(published);

@@ -434,8 +434,8 @@ impl Committer {
     }
 
     fn open_and_reconcile(&mut self) -> Result<(), Failure> {
-        let pending_bytes = self.shared.options.pending_bytes;
-        let engine = Arc::new(Engine::open_again(self.folder.path(), pending_bytes)?);
+        let opening = (&self.shared.options).into();
+        let engine = Arc::new(Engine::open_again(self.folder.path(), opening)?);
         let unknown = (&mut self.uncertain, &mut self.unsynced);
         let reconciled = recovery::reconcile(&engine, &self.shared.resident, unknown);
         match reconciled {

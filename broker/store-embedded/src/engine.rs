@@ -17,7 +17,7 @@ use musubi_model::Sequence;
 use parking_lot::{Condvar, Mutex};
 use tokio::time::Instant;
 
-use self::log::{Entry, Log};
+use self::log::{Behind, End, Entry, Holes, Log};
 use self::pending::Pending;
 use self::rows::KeptRows;
 use self::tables::{Batch, Kept, Tables, guarded};
@@ -89,6 +89,25 @@ pub(crate) enum Place {
     Records,
 }
 
+/// How an engine is opened.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Opening {
+    /// Bytes of rows that it keeps in memory before they go to the tables.
+    pub(crate) pending_bytes: usize,
+    /// Whether every batch was on the disk before the next one was begun.
+    pub(crate) is_synced: bool,
+}
+
+impl Opening {
+    /// For tests that are about something else.
+    #[cfg(test)]
+    pub(crate) const PLAIN: Self = Self { pending_bytes: 1 << 20, is_synced: true };
+
+    fn holes(self) -> Holes {
+        if self.is_synced { Holes::Damage } else { Holes::PowerCut }
+    }
+}
+
 /// An open engine.
 #[derive(Debug)]
 pub(crate) struct Engine {
@@ -125,17 +144,17 @@ pub(crate) struct Inner {
 }
 
 impl Engine {
-    /// Opens the engine in this data folder, or makes it. It keeps so many bytes of rows in memory before
-    /// they go to the tables.
-    pub(crate) fn open(folder: &Path, pending_bytes: usize) -> Result<Self> {
+    /// Opens the engine in this data folder, or makes it.
+    pub(crate) fn open(folder: &Path, opening: Opening) -> Result<Self> {
         let tables = Tables::open(&folder.join(TABLES))?;
         let mark = tables.marked()?;
-        let pending = Pending::new(pending_bytes);
+        let pending = Pending::new(opening.pending_bytes);
         let mut rows = Replayed::default();
-        let log = Log::open(&folder.join(LOG), mark, &mut |batch, entry| {
+        let log = Log::open(&folder.join(LOG), (mark, opening.holes()), &mut |batch, entry| {
             rows.add(batch, entry, &pending)
         })?;
         rows.end(&pending);
+        pending.begin(log.end().next);
         let inner = Arc::new(Inner {
             log,
             pending,
@@ -153,7 +172,9 @@ impl Engine {
         let syncer = Worker::start("store-syncer", {
             let inner = inner.clone();
             move |Order(then)| {
-                inner.attempt(|inner| inner.log.sync_beside().and_then(|()| then(inner)));
+                inner.attempt(|inner| {
+                    inner.log.sync_beside(Behind::Syncer).and_then(|()| then(inner))
+                });
             }
         });
         let (checkpointer, syncer) = (checkpointer.map_err(failed)?, syncer.map_err(failed)?);
@@ -161,9 +182,9 @@ impl Engine {
     }
 
     /// Opens an engine again that has failed.
-    pub(crate) fn open_again(folder: &Path, pending_bytes: usize) -> Result<Self> {
+    pub(crate) fn open_again(folder: &Path, opening: Opening) -> Result<Self> {
         Log::write_anew(&folder.join(LOG))?;
-        Self::open(folder, pending_bytes)
+        Self::open(folder, opening)
     }
 
     /// Writes a batch to the log, whole or not at all, so that it survives the end of the process.
@@ -171,9 +192,9 @@ impl Engine {
         let stalled = self.wait_for_room();
         self.check()?;
         let Rows { mut frame, kept } = rows;
-        let batch = self.inner.log.append(&mut frame)?;
+        let End { batch, next } = self.inner.log.append(&mut frame)?;
         let logged = u64::try_from(frame.len()).unwrap_or_default();
-        Ok(Written { batch, logged, kept, stalled })
+        Ok(Written { batch, next, logged, kept, stalled })
     }
 
     /// Lets readers see a batch.
@@ -268,7 +289,7 @@ impl Engine {
 
     /// A view of everything that is shown now.
     pub(crate) fn view(&self) -> Result<View> {
-        View::of(&self.inner, self.newest())
+        View::of(&self.inner)
     }
 
     /// Hands the log after `after`, up to and including `upto`, to `visit`, at most `limit` rows.
@@ -331,7 +352,7 @@ impl Inner {
     fn checkpoint(&self) -> Result<()> {
         let Some(frozen) = self.pending.frozen() else { return Ok(()) };
         // The tables must never hold what a power cut takes from the log.
-        self.log.sync_beside()?;
+        self.log.sync_beside(Behind::Checkpointer)?;
         self.tables.wait_for_room()?;
         self.tables.fill(Kept::State, |put| {
             frozen.sorted().iter().try_for_each(|row| put(row.key(), row.row()))
@@ -342,7 +363,7 @@ impl Inner {
         self.tables.mark(frozen.upto(), frozen.ceilings())?;
         self.mark.store(frozen.upto(), Ordering::Release);
         self.pending.forget_frozen();
-        Ok(())
+        self.log.drop_unneeded(frozen.upto())
     }
 
     fn abandon(self: Arc<Self>) {
@@ -363,6 +384,7 @@ fn abandon<T>(held: Arc<T>) {
 #[derive(Debug, Default)]
 struct Replayed {
     batch: Batch,
+    bytes: usize,
     logged: u64,
     kept: KeptRows,
 }
@@ -371,12 +393,13 @@ impl Replayed {
     fn add(&mut self, batch: Batch, entry: Entry<'_>, pending: &Pending) -> Result<()> {
         /// Bytes of rows that are taken together.
         const TOGETHER: usize = 1 << 20;
-        if batch != self.batch && self.kept.bytes.len() > TOGETHER {
+        if batch != self.batch && self.bytes > TOGETHER {
             std::mem::take(self).end(pending);
         }
         self.batch = batch;
         match entry {
             Entry::Change(_, row) => {
+                self.bytes += row.len();
                 self.logged += u64::try_from(row.len()).unwrap_or_default();
                 let state =
                     codec::state_of_log(row).map_err(|error| EngineError::Failed(error.into()))?;
@@ -384,8 +407,14 @@ impl Replayed {
                     self.kept.state(&key, row.as_deref());
                 }
             }
-            Entry::Put(key, row) => self.kept.records.push((key.into(), Some(row.into()))),
-            Entry::Delete(key) => self.kept.records.push((key.into(), None)),
+            Entry::Put(key, row) => {
+                self.bytes += key.len() + row.len();
+                self.kept.records.push((key.into(), Some(row.into())));
+            }
+            Entry::Delete(key) => {
+                self.bytes += key.len();
+                self.kept.records.push((key.into(), None));
+            }
             Entry::Ceilings(row) => self.kept.ceilings = Some(row.into()),
         }
         Ok(())
@@ -393,9 +422,13 @@ impl Replayed {
 
     /// Shows what is left.
     fn end(self, pending: &Pending) {
-        let Self { batch, logged, kept } = self;
+        let Self { batch, logged, kept, .. } = self;
         if batch > 0 {
-            pending.show(Written { batch, logged, kept, stalled: Duration::ZERO });
+            let (next, stalled) = (Sequence(0), Duration::ZERO);
+            pending.show(Written { batch, next, logged, kept, stalled });
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

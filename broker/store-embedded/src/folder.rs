@@ -105,7 +105,7 @@ impl Folder {
         }
         let folder = Self::lock(path)?;
         match folder.format()? {
-            Some(format) if engine::is_older(path) => {
+            Some(format) if format < NEWEST && engine::is_older(path) => {
                 Err(OpenError::Older { path: path.to_owned(), format }.into())
             }
             Some(format) => Ok((folder, format)),

@@ -3,6 +3,8 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
+use crate::engine::Opening;
+
 /// When a write counts as durable.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Durability {
@@ -45,6 +47,13 @@ pub struct EmbeddedOptions {
     pub recent_changes: usize,
     /// Bytes, as encoded, that the changes in memory take at most.
     pub recent_bytes: usize,
+}
+
+impl From<&EmbeddedOptions> for Opening {
+    fn from(options: &EmbeddedOptions) -> Self {
+        let is_synced = options.durability == Durability::Sync;
+        Self { pending_bytes: options.pending_bytes, is_synced }
+    }
 }
 
 impl EmbeddedOptions {

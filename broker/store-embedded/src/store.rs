@@ -143,7 +143,7 @@ impl EmbeddedStore {
     pub fn open(options: EmbeddedOptions) -> Result<Self, StoreError> {
         let failed = |doing| move |source| StoreError::Failed { doing, source };
         let folder = Folder::claim(&options.path).map_err(failed("opening the data folder"))?;
-        let engine = Engine::open(folder.path(), options.pending_bytes)
+        let engine = Engine::open(folder.path(), (&options).into())
             .map_err(|error| failed("opening the engine")(error.into()))?;
         let (resident, counters) = recovery::load(&engine, &options)
             .map_err(|error| failed("reading the entities into memory")(error.into()))?;

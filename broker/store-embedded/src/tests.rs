@@ -20,7 +20,7 @@ use musubi_store::{
 };
 use prometheus_client::registry::Registry;
 
-use crate::engine::Engine;
+use crate::engine::{Engine, Opening};
 use crate::recovery::{self, RecoveryError, Unsynced};
 use crate::store::Resident;
 use crate::{EmbeddedOptions, EmbeddedStore};
@@ -214,7 +214,7 @@ async fn forgetful(recent_changes: usize) -> ([tempfile::TempDir; 2], EmbeddedSt
     commit(&store, vec![put(2)], vec![record(Some(b"1"))]).await.unwrap();
     let deletion = Write { state: None, ..put(1) };
     commit(&store, vec![deletion], vec![]).await.unwrap();
-    let engine = Engine::open(lost.path(), 1 << 20).unwrap();
+    let engine = Engine::open(lost.path(), Opening::PLAIN).unwrap();
     assert_eq!(engine.newest(), Sequence(1));
     ([folder, lost], store, engine)
 }

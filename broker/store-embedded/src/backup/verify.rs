@@ -6,7 +6,7 @@ use std::path::Path;
 use super::archive::ArchiveError;
 use super::content::{ContentReader, FileHead};
 use super::contents::{BackupHead, Checker, Contents, RowProblem, Seen};
-use crate::engine::{Engine, EngineError, Table, View};
+use crate::engine::{Engine, EngineError, Opening, Table, View};
 use crate::folder::{Folder, NEWEST};
 
 /// All tables, in the order in which they stand in a backup.
@@ -137,10 +137,10 @@ pub(super) fn check(folder: &Folder) -> Result<Seen, VerifyError> {
     read.map(|()| checker.seen())
 }
 
-/// Nothing is written, so nothing has to go to the tables.
-const PENDING: usize = usize::MAX;
+/// Nothing is written, so nothing has to go to the tables; and nothing is cut off that may be of use.
+const OPENING: Opening = Opening { pending_bytes: usize::MAX, is_synced: true };
 
 /// A view of the engine of a folder.
 pub(super) fn view(folder: &Folder) -> Result<View, EngineError> {
-    Engine::open(folder.path(), PENDING)?.view()
+    Engine::open(folder.path(), OPENING)?.view()
 }

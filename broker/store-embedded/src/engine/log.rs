@@ -3,7 +3,8 @@
 //! A write is acknowledged when its batch is here. A batch is one frame, added by one call to the
 //! system, with a checksum over all of it: it is there as a whole or not at all. What is not whole at
 //! the end of the last file was never acknowledged, and is cut off when the log is opened. Anywhere
-//! else it is damage, and the log is not opened.
+//! else it is damage, and the log is not opened. Only where a batch is acknowledged before the disk
+//! has it, a power cut may leave a hole in the end: then what is behind the hole is put aside.
 //!
 //! A file is made safe from a power cut before the next one is begun. Files are dropped, oldest first,
 //! when nobody wants their changes any more and the tables hold what they did.
@@ -19,6 +20,7 @@ use parking_lot::{Mutex, RwLock};
 pub(super) use self::filler::Filler;
 use self::frame::Entries;
 pub(super) use self::frame::{Entry, Frame};
+pub(super) use self::segment::Behind;
 use self::segment::{Opened, Read, Segment};
 use super::tables::Batch;
 use super::{EngineError, Result};
@@ -30,6 +32,10 @@ mod segment;
 
 /// Bytes of a file, after which the next one is begun.
 const LONGEST: u64 = 64 << 20;
+/// How the name of a file ends while it is written anew.
+const BESIDE: &str = "new";
+/// How the name of a file ends that holds what was cut off.
+const CUT_OFF: &str = "cut";
 
 /// The open log.
 #[derive(Debug)]
@@ -38,6 +44,9 @@ pub(super) struct Log {
     /// Oldest first; at least one.
     segments: RwLock<Vec<Arc<Segment>>>,
     end: Mutex<End>,
+    /// Whether a test wants those behind the writer to fail.
+    #[cfg(test)]
+    pub(super) fails: std::sync::atomic::AtomicBool,
 }
 
 /// Where the log has come to.
@@ -49,15 +58,29 @@ pub(super) struct End {
     pub(super) next: Sequence,
 }
 
+/// What it means if something whole follows what is not.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Holes {
+    /// Batches were acknowledged before the disk had them, which writes in any order.
+    PowerCut,
+    /// A batch was begun when the one before it was on the disk: something else has damaged that.
+    Damage,
+}
+
 /// Something that a batch did, when it is read again.
 pub(super) type Replay<'r> = &'r mut dyn FnMut(Batch, Entry<'_>) -> Result<()>;
 
 impl Log {
     /// Opens the log in this folder, or makes one, and hands what was done by the batches after `mark`
     /// to `replay`.
-    pub(super) fn open(folder: &Path, mark: Batch, replay: Replay<'_>) -> Result<Self> {
+    pub(super) fn open(
+        folder: &Path,
+        (mark, holes): (Batch, Holes),
+        replay: Replay<'_>,
+    ) -> Result<Self> {
         let failed = |source| failed("opening the log", source);
         create_durably(folder).map_err(failed)?;
+        remove_half_made(folder).map_err(failed)?;
         let mut segments = segments(folder).map_err(failed)??;
         if segments.is_empty() {
             if mark > 0 {
@@ -65,14 +88,19 @@ impl Log {
             }
             segments.push(Segment::create(folder, 1, Sequence(1)).map_err(failed)?);
         }
-        let end = scan(&segments, mark, replay)?;
-        if let Some((last, full)) = segments.split_last() {
-            full.iter().for_each(Segment::close);
+        let end = scan(&segments, (mark, holes), replay)?;
+        if let Some(last) = segments.last() {
             // Who was killed may have left it where only a power cut can take it.
             last.sync().map_err(failed)?;
         }
         let segments = RwLock::new(segments.into_iter().map(Arc::new).collect());
-        Ok(Self { folder: folder.to_owned(), segments, end: Mutex::new(end) })
+        Ok(Self {
+            folder: folder.to_owned(),
+            segments,
+            end: Mutex::new(end),
+            #[cfg(test)]
+            fails: std::sync::atomic::AtomicBool::default(),
+        })
     }
 
     /// Writes the last file anew, beside itself. After an error of the disk the system may hold as
@@ -80,7 +108,7 @@ impl Log {
     pub(super) fn write_anew(folder: &Path) -> Result<()> {
         let failed = |source| failed("writing the end of the log anew", source);
         let Some(last) = paths(folder).map_err(failed)?.pop() else { return Ok(()) };
-        let beside = last.with_extension("new");
+        let beside = last.with_extension(BESIDE);
         let write = || {
             let mut copy = File::create(&beside)?;
             io::copy(&mut File::open(&last)?, &mut copy)?;
@@ -105,9 +133,9 @@ impl Log {
         last.ok_or_else(|| EngineError::Damaged("the log has no file".to_owned()))
     }
 
-    /// Adds a batch, and gives its number. It survives the end of the process. After an error nothing
+    /// Adds a batch, and gives where the log has come to. It survives the end of the process. After an error nothing
     /// is to be added until the log was opened again.
-    pub(super) fn append(&self, frame: &mut Frame) -> Result<Batch> {
+    pub(super) fn append(&self, frame: &mut Frame) -> Result<End> {
         let last = self.last()?;
         let mut end = self.end.lock();
         if frame.first().is_some_and(|first| first != end.next) {
@@ -116,7 +144,7 @@ impl Log {
         let (head, bytes) = frame.seal(end.batch + 1, end.next)?;
         last.append((head, bytes)).map_err(|source| failed("writing the log", source))?;
         *end = End { batch: head.batch, next: head.next() };
-        Ok(head.batch)
+        Ok(*end)
     }
 
     /// Makes everything safe from a power cut.
@@ -126,10 +154,13 @@ impl Log {
 
     /// The same by way of a descriptor of its own, so that whoever calls [`sync`](Self::sync) hears of
     /// an error, too.
-    pub(super) fn sync_beside(&self) -> Result<()> {
-        let sync = |file: File| file.sync_data();
-        let another = self.last()?.another();
-        another.and_then(sync).map_err(|source| failed("syncing the log", source))
+    pub(super) fn sync_beside(&self, who: Behind) -> Result<()> {
+        #[cfg(test)]
+        if self.fails.load(std::sync::atomic::Ordering::SeqCst) {
+            return Err(failed("syncing the log", io::Error::other("a test asked for it")));
+        }
+        let synced = self.last()?.sync_beside(who);
+        synced.map_err(|source| failed("syncing the log", source))
     }
 
     /// Begins a new file, if the last one holds so many changes, or has become long.
@@ -140,6 +171,12 @@ impl Log {
         if batch < last.batch || (held < segment_length.max(1) && last.len() < LONGEST) {
             return Ok(());
         }
+        self.begin_file()
+    }
+
+    /// Begins a new file.
+    fn begin_file(&self) -> Result<()> {
+        let (last, End { batch, next }) = (self.last()?, self.end());
         let begin = || {
             last.sync()?;
             Segment::create(&self.folder, batch + 1, next)
@@ -173,6 +210,29 @@ impl Log {
         }
     }
 
+    /// Drops the files without changes that end at the batch `mark` or before: nobody asks for what is
+    /// in them.
+    pub(super) fn drop_unneeded(&self, mark: Batch) -> Result<()> {
+        let mut segments = self.segments.write();
+        let mut next: Option<(Batch, Sequence)> = None;
+        let mut unneeded = Vec::new();
+        for segment in segments.iter().rev() {
+            if next.is_some_and(|(batch, first)| batch <= mark + 1 && first == segment.first) {
+                unneeded.push(segment.batch);
+            }
+            next = Some((segment.batch, segment.first));
+        }
+        for batch in unneeded {
+            let Some(at) = segments.iter().position(|segment| segment.batch == batch) else {
+                continue;
+            };
+            let removed = segments.get(at).map_or(Ok(()), |file| fs::remove_file(file.path()));
+            removed.map_err(|source| failed("dropping a file of the log", source))?;
+            segments.remove(at);
+        }
+        Ok(())
+    }
+
     /// The first change that may still be here.
     pub(super) fn first(&self) -> Sequence {
         self.segments.read().first().map_or(Sequence(1), |segment| segment.first)
@@ -193,7 +253,12 @@ impl Log {
             if segment.first > upto || left == 0 {
                 break;
             }
-            let mut reader = segment.after(Sequence(after.0 + 1)).map_err(reading)?;
+            let mut reader = match segment.after(Sequence(after.0 + 1)) {
+                Ok(reader) => reader,
+                // It was dropped meanwhile.
+                Err(_) if !self.has(&segment) => continue,
+                Err(source) => return Err(reading(source).into()),
+            };
             loop {
                 let head = match segment.read(&mut reader, &mut bytes).map_err(reading)? {
                     Read::Whole(head) => head,
@@ -216,6 +281,10 @@ impl Log {
         Ok(())
     }
 
+    fn has(&self, segment: &Arc<Segment>) -> bool {
+        self.segments.read().iter().any(|known| Arc::ptr_eq(known, segment))
+    }
+
     /// The files that may hold a change after `after`.
     fn segments_after(&self, after: Sequence) -> Vec<Arc<Segment>> {
         let segments = self.segments.read();
@@ -229,7 +298,7 @@ impl Log {
     }
 }
 
-/// The files in a folder, in their order, without what an earlier process left half made.
+/// The files in a folder, in their order.
 fn paths(folder: &Path) -> io::Result<Vec<PathBuf>> {
     let mut paths = Vec::new();
     for entry in fs::read_dir(folder)? {
@@ -242,13 +311,27 @@ fn paths(folder: &Path) -> io::Result<Vec<PathBuf>> {
     Ok(paths)
 }
 
+/// Removes what was being written anew when its maker was killed.
+fn remove_half_made(folder: &Path) -> io::Result<()> {
+    for entry in fs::read_dir(folder)? {
+        let path = entry?.path();
+        if path.extension().is_some_and(|end| end == BESIDE) {
+            fs::remove_file(path)?;
+        }
+    }
+    Ok(())
+}
+
 fn segments(folder: &Path) -> io::Result<Result<Vec<Segment>>> {
     let mut segments: Vec<Segment> = Vec::new();
     let paths = paths(folder)?;
     let last = paths.last().cloned();
     for path in paths {
         match Segment::open(&path)? {
-            Opened::Whole(segment) => segments.push(segment),
+            Opened::Whole(segment) => {
+                segments.last().inspect(|before| before.close());
+                segments.push(segment);
+            }
             Opened::Unfinished if last.as_ref() == Some(&path) => fs::remove_file(&path)?,
             Opened::Unfinished | Opened::Damaged => {
                 let what = format!("{} is no file of the log", path.display());
@@ -261,7 +344,7 @@ fn segments(folder: &Path) -> io::Result<Result<Vec<Segment>>> {
 
 /// Reads the files from the one on that the tables do not hold altogether, and cuts off what is not
 /// whole at the end of the last.
-fn scan(segments: &[Segment], mark: Batch, replay: Replay<'_>) -> Result<End> {
+fn scan(segments: &[Segment], (mark, holes): (Batch, Holes), replay: Replay<'_>) -> Result<End> {
     let missing = |what: &str| Err(EngineError::Damaged(what.to_owned()));
     let from = segments.iter().rposition(|segment| segment.batch <= mark + 1);
     let Some(unheld) = from.and_then(|from| segments.get(from..)) else {
@@ -273,7 +356,8 @@ fn scan(segments: &[Segment], mark: Batch, replay: Replay<'_>) -> Result<End> {
         if (segment.batch, segment.first) != (end.batch + 1, end.next) {
             return missing("a file of the log is missing");
         }
-        end = read_again((segment, index + 1 == unheld.len()), (mark, end), replay)?;
+        let holes = (index + 1 == unheld.len()).then_some(holes);
+        end = read_again((segment, holes), (mark, end), replay)?;
     }
     if end.batch < mark {
         return missing("the log ends before what the tables hold");
@@ -281,9 +365,9 @@ fn scan(segments: &[Segment], mark: Batch, replay: Replay<'_>) -> Result<End> {
     Ok(end)
 }
 
-/// Reads a file.
+/// Reads a file. What is not whole is cut off of the last one, for which it is said how.
 fn read_again(
-    (segment, is_last): (&Segment, bool),
+    (segment, holes): (&Segment, Option<Holes>),
     (mark, mut end): (Batch, End),
     replay: Replay<'_>,
 ) -> Result<End> {
@@ -302,20 +386,40 @@ fn read_again(
                 }
             }
             Read::End => return Ok(end),
-            Read::Broken if is_last && end.batch >= mark => {
-                let at = reader.at();
-                tracing::warn!(
-                    file = %segment.path().display(),
-                    at,
-                    bytes = segment.len().saturating_sub(at),
-                    "the end of the log is not whole, as a kill or a power cut leaves it; it is cut off"
-                );
-                segment.cut(at).map_err(|source| failed("cutting off the log", source))?;
+            Read::Broken
+                if end.batch >= mark
+                    && let Some(holes) = holes =>
+            {
+                cut_off((segment, reader.at()), end, holes)?;
                 return Ok(end);
             }
             Read::Whole(_) | Read::Broken => return Err(damaged(segment, reader.at())),
         }
     }
+}
+
+/// Cuts off what follows the last whole batch.
+fn cut_off((segment, at): (&Segment, u64), end: End, holes: Holes) -> Result<()> {
+    let cutting = |source| failed("cutting off the log", source);
+    let file = segment.path().display();
+    let rest = segment.rest(at).map_err(cutting)?;
+    if frame::is_in(&rest, end.batch + 2) {
+        if holes == Holes::Damage {
+            return Err(damaged(segment, at));
+        }
+        let aside = segment.path().with_extension(CUT_OFF);
+        tracing::error!(
+            %file,
+            at,
+            aside = %aside.display(),
+            "the log has a hole, as a power cut leaves it in the last interval; what is behind it is              put aside"
+        );
+        fs::write(aside, &rest).map_err(cutting)?;
+    } else {
+        let bytes = rest.len();
+        tracing::warn!(%file, at, bytes, "the last batch of the log is not whole; it is cut off");
+    }
+    segment.cut(at).map_err(cutting)
 }
 
 fn damaged(segment: &Segment, at: u64) -> EngineError {

@@ -12,6 +12,7 @@ use std::sync::Arc;
 
 use foldhash::fast::RandomState;
 use hashbrown::HashTable;
+use musubi_model::Sequence;
 use parking_lot::RwLock;
 
 use super::rows::{RecordRow, StateRow, Written};
@@ -35,6 +36,8 @@ pub(super) struct Pending {
 struct Generations {
     active: Generation,
     frozen: Option<Arc<Generation>>,
+    /// The number of the change that follows all that is shown.
+    next: Sequence,
 }
 
 /// Rows by key, each as it was last written.
@@ -140,6 +143,8 @@ impl Generation {
 /// The rows of both generations as they were at one moment.
 #[derive(Debug)]
 pub(super) struct Moment {
+    /// The newest change that was shown; 0 if there was none.
+    pub(super) newest: Sequence,
     pub(super) state: Vec<PendingRow>,
     pub(super) records: BTreeMap<Arc<[u8]>, Option<Arc<[u8]>>>,
     pub(super) ceilings: Option<Arc<[u8]>>,
@@ -153,9 +158,15 @@ impl Pending {
 
     /// Lets readers see a batch. Says whether the active generation is large.
     pub(super) fn show(&self, written: Written) -> bool {
-        let active = &mut self.generations.write().active;
-        active.add(written);
-        active.is_large(self.large)
+        let mut generations = self.generations.write();
+        generations.next = written.next;
+        generations.active.add(written);
+        generations.active.is_large(self.large)
+    }
+
+    /// Says which change follows all that is shown, when nothing was.
+    pub(super) fn begin(&self, next: Sequence) {
+        self.generations.write().next = next;
     }
 
     /// Whether the active generation is large.
@@ -229,9 +240,10 @@ impl Pending {
 
     /// Everything, and what `beneath` gives of the same moment.
     pub(super) fn all<T>(&self, beneath: impl FnOnce() -> T) -> (Moment, T) {
-        let (active, frozen, beneath) = {
+        let (active, frozen, newest, beneath) = {
             let generations = self.generations.read();
-            (generations.active.clone(), generations.frozen.clone(), beneath())
+            let newest = Sequence(generations.next.0.saturating_sub(1));
+            (generations.active.clone(), generations.frozen.clone(), newest, beneath())
         };
         let mut records = frozen.as_ref().map(|frozen| frozen.records.clone()).unwrap_or_default();
         records.extend(active.records.iter().map(|(key, row)| (key.clone(), row.clone())));
@@ -243,6 +255,6 @@ impl Pending {
         state.dedup_by(|(later, _), (first, _)| later.key() == first.key());
         let state = state.into_iter().map(|(row, _)| row).collect();
         let before = frozen.and_then(|frozen| frozen.ceilings.clone());
-        (Moment { state, records, ceilings: active.ceilings.or(before) }, beneath)
+        (Moment { newest, state, records, ceilings: active.ceilings.or(before) }, beneath)
     }
 }

@@ -117,6 +117,8 @@ impl Rows {
 #[must_use = "nobody sees it until it is shown"]
 pub(crate) struct Written {
     pub(super) batch: Batch,
+    /// The number of the change that follows it.
+    pub(super) next: Sequence,
     pub(super) logged: u64,
     pub(super) kept: KeptRows,
     pub(super) stalled: Duration,

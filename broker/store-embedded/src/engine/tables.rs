@@ -131,14 +131,21 @@ impl Tables {
         fill: impl FnOnce(Put<'_>) -> std::result::Result<(), E>,
     ) -> std::result::Result<(), E> {
         let keyspace = self.keyspace(kept);
-        let mut rows = guarded(|| Ok(keyspace.start_ingestion()?))?;
+        // One that is begun makes a file, and leaves it there if nothing was put.
+        let mut begun = None;
         fill(&mut |key, value| {
-            guarded(|| match value {
-                Some(value) => Ok(rows.write(key, value)?),
-                None => Ok(rows.write_tombstone(key)?),
+            guarded(|| {
+                let rows = match &mut begun {
+                    Some(rows) => rows,
+                    None => begun.insert(keyspace.start_ingestion()?),
+                };
+                match value {
+                    Some(value) => Ok(rows.write(key, value)?),
+                    None => Ok(rows.write_tombstone(key)?),
+                }
             })
         })?;
-        guarded(|| Ok(rows.finish()?))?;
+        begun.map_or(Ok(()), |rows| guarded(|| Ok(rows.finish()?)))?;
         Ok(())
     }
 

@@ -57,21 +57,20 @@ pub(crate) struct View {
     inner: Arc<Inner>,
     snapshot: Snapshot,
     moment: Arc<Moment>,
-    newest: Sequence,
 }
 
 impl std::fmt::Debug for View {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("View").field("newest", &self.newest).finish_non_exhaustive()
+        f.debug_struct("View").field("newest", &self.moment.newest).finish_non_exhaustive()
     }
 }
 
 impl View {
-    /// A view of what is shown now, with the log up to this change.
-    pub(super) fn of(inner: &Arc<Inner>, newest: Sequence) -> Result<Self> {
+    /// A view of what is shown now.
+    pub(super) fn of(inner: &Arc<Inner>) -> Result<Self> {
         let (moment, snapshot) = inner.pending.all(|| inner.tables.snapshot());
         let (inner, moment) = (inner.clone(), Arc::new(moment));
-        Ok(Self { inner, snapshot: snapshot?, moment, newest })
+        Ok(Self { inner, snapshot: snapshot?, moment })
     }
 
     /// Lets go of the view, and of the engine, which closes if nobody else holds it. It does even if it
@@ -145,7 +144,7 @@ impl View {
         let mut bytes = 0;
         loop {
             let before = last;
-            self.inner.log.visit((before, self.newest), AT_ONCE, |sequence, row| {
+            self.inner.log.visit((before, self.moment.newest), AT_ONCE, |sequence, row| {
                 last = sequence;
                 bytes += row.len() + size_of::<Sequence>();
                 visit(&codec::log_key(sequence), row)
@@ -164,7 +163,7 @@ impl View {
         kept: Kept,
         start: Bound<&[u8]>,
     ) -> Result<Merged<Box<dyn Iterator<Item = Upper<'v>> + Send + 'v>>> {
-        let Moment { state, records, ceilings } = &*self.moment;
+        let Moment { state, records, ceilings, .. } = &*self.moment;
         let upper: Box<dyn Iterator<Item = Upper<'v>> + Send + 'v> = match kept {
             Kept::State => {
                 let skipped = state.partition_point(|row| match start {

@@ -456,7 +456,7 @@ async fn the_folder_of_a_store_is_verified() {
     assert!(refused.to_string().contains("in use by another process"), "{refused}");
     drop(store);
 
-    let engine = Engine::open(source.path(), 1 << 20).unwrap();
+    let engine = Engine::open(source.path(), Opening::PLAIN).unwrap();
     let mut rows = crate::engine::Rows::default();
     rows.log(Sequence(contents.newest.0 + 1), b"\x01");
     drop(engine.write(rows).unwrap());
@@ -492,7 +492,7 @@ async fn a_gap_in_the_log_is_found() {
     fs::write(&second, kept).unwrap();
 
     // What the tables hold is not read again when the engine is opened.
-    let engine = Arc::new(Engine::open(folder.path(), 1 << 20).unwrap());
+    let engine = Arc::new(Engine::open(folder.path(), Opening::PLAIN).unwrap());
     let (done, is_done) = std::sync::mpsc::channel();
     engine.checkpoint_and(move |_| {
         done.send(()).unwrap();

@@ -104,7 +104,7 @@ async fn what_the_disk_has_lost_of_an_interval_is_written_again() {
     let store = EmbeddedStore::open(options).unwrap();
     let second = vec![queued(kind, "a", None), queued(kind, "c", Some("2"))];
     commit(&store, vec![], second).await.unwrap();
-    let engine = Arc::new(Engine::open(lost.path(), 1 << 20).unwrap());
+    let engine = Arc::new(Engine::open(lost.path(), Opening::PLAIN).unwrap());
     // What the committer keeps until the disk has it, it takes back when it opens an engine.
     let mut unsynced = Unsynced::default();
     let effects = crate::batch::Effects {

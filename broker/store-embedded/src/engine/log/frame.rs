@@ -160,6 +160,20 @@ pub(super) fn is_whole(bytes: &[u8]) -> bool {
     u64::from_le_bytes(*checksum) == xxh3_64(rest)
 }
 
+/// Whether the frame of this batch is somewhere in these bytes, whole.
+pub(super) fn is_in(bytes: &[u8], batch: Batch) -> bool {
+    /// Where a head says which batch it is.
+    const AT: usize = 16;
+    let sought = batch.to_le_bytes();
+    let places = bytes.windows(sought.len()).enumerate().skip(AT);
+    places.filter(|(_, found)| *found == sought).any(|(place, _)| {
+        let rest = bytes.get(place - AT..).unwrap_or_default();
+        let head = rest.first_chunk().and_then(read_head);
+        let frame = head.and_then(|head| rest.get(..HEAD + head.length));
+        frame.is_some_and(is_whole)
+    })
+}
+
 /// The entries of a frame, one after another.
 #[derive(Debug)]
 pub(super) struct Entries<'f> {
@@ -267,6 +281,17 @@ mod tests {
             assert!(!is_whole(&changed), "byte {at}");
             assert!(!is_whole(&bytes[..at]), "cut at {at}");
         }
+    }
+
+    #[test]
+    fn a_frame_is_found_among_other_bytes() {
+        let mut bytes = vec![3; 100];
+        assert!(!is_in(&bytes, 3));
+        bytes.extend(sealed());
+        bytes.extend([0; 9]);
+        assert!(is_in(&bytes, 3));
+        assert!(!is_in(&bytes, 4));
+        assert!(!is_in(&bytes[..140], 3), "it is not whole");
     }
 
     #[test]

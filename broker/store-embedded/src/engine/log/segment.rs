@@ -23,12 +23,37 @@ pub(super) const BEGIN: u64 = 40;
 /// Bytes of frames between two that it is known of where they are.
 const STRIDE: u64 = 64 << 10;
 
+/// Who asks for a file to be made safe, beside whoever writes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(in super::super) enum Behind {
+    /// The thread that does so once per interval.
+    Syncer,
+    /// The thread that writes the tables.
+    Checkpointer,
+}
+
+/// A file that is open for each who asks for it to be made safe: of what the disk could not write, the
+/// system tells each descriptor once, if it was there at the time.
+#[derive(Debug)]
+struct Open {
+    file: Arc<File>,
+    syncer: Arc<File>,
+    checkpointer: Arc<File>,
+}
+
+impl Open {
+    fn of(file: File, path: &Path) -> io::Result<Self> {
+        let another = || Ok::<_, io::Error>(Arc::new(File::open(path)?));
+        Ok(Self { file: Arc::new(file), syncer: another()?, checkpointer: another()? })
+    }
+}
+
 /// A file of the log: frames, one after another.
 #[derive(Debug)]
 pub(super) struct Segment {
     path: PathBuf,
     /// Open for as long as it is the last one: there may be more files than a process may open.
-    file: RwLock<Option<Arc<File>>>,
+    file: RwLock<Option<Open>>,
     /// Its first batch.
     pub(super) batch: Batch,
     /// The first change that belongs in it.
@@ -74,7 +99,7 @@ impl Segment {
         file.write_all_at(&begin, 0)?;
         file.sync_all()?;
         File::open(folder)?.sync_all()?;
-        let (file, end) = (RwLock::new(Some(Arc::new(file))), AtomicU64::new(BEGIN));
+        let (file, end) = (RwLock::new(Some(Open::of(file, &path)?)), AtomicU64::new(BEGIN));
         Ok(Self { path, file, batch, first, end, known: Mutex::default() })
     }
 
@@ -99,7 +124,7 @@ impl Segment {
         }
         Ok(Opened::Whole(Self {
             path: path.to_owned(),
-            file: RwLock::new(Some(Arc::new(file))),
+            file: RwLock::new(Some(Open::of(file, path)?)),
             batch: number(16),
             first: Sequence(number(24)),
             end: AtomicU64::new(end),
@@ -122,8 +147,8 @@ impl Segment {
     }
 
     fn file(&self) -> io::Result<Arc<File>> {
-        if let Some(file) = &*self.file.read() {
-            return Ok(file.clone());
+        if let Some(open) = &*self.file.read() {
+            return Ok(open.file.clone());
         }
         Ok(Arc::new(File::open(&self.path)?))
     }
@@ -148,9 +173,21 @@ impl Segment {
         self.file()?.sync_data()
     }
 
-    /// The same file by a descriptor of its own, which hears for itself of what the disk could not write.
-    pub(super) fn another(&self) -> io::Result<File> {
-        File::open(&self.path)
+    /// The same, for somebody behind whoever writes. A file that is not the last one is safe.
+    pub(super) fn sync_beside(&self, who: Behind) -> io::Result<()> {
+        let file = self.file.read().as_ref().map(|open| match who {
+            Behind::Syncer => open.syncer.clone(),
+            Behind::Checkpointer => open.checkpointer.clone(),
+        });
+        file.map_or(Ok(()), |file| file.sync_data())
+    }
+
+    /// What is there from this place on.
+    pub(super) fn rest(&self, at: u64) -> io::Result<Vec<u8>> {
+        let length = usize::try_from(self.len().saturating_sub(at)).map_err(io::Error::other)?;
+        let mut rest = vec![0; length];
+        self.file()?.read_exact_at(&mut rest, at)?;
+        Ok(rest)
     }
 
     /// Cuts off what follows.
@@ -172,8 +209,12 @@ impl Segment {
     /// Remembers where a frame is, if none near is remembered.
     fn know(&self, (first, at): (Sequence, u64)) {
         let mut known = self.known.lock();
-        if known.last().is_none_or(|(_, last)| at >= last + STRIDE) {
-            known.push((first, at));
+        let place = known.partition_point(|(_, before)| *before <= at);
+        let before = place.checked_sub(1).and_then(|before| known.get(before));
+        let is_far = before.is_none_or(|(_, before)| at >= before + STRIDE)
+            && known.get(place).is_none_or(|(_, behind)| *behind >= at + STRIDE);
+        if is_far {
+            known.insert(place, (first, at));
         }
     }
 
@@ -184,6 +225,7 @@ impl Segment {
             if head.next() > sequence {
                 break;
             }
+            self.know((head.first, reader.at));
             reader.at = end;
         }
         Ok(reader)

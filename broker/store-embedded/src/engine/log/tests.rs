@@ -1,6 +1,3 @@
-use std::fs::OpenOptions;
-use std::os::unix::fs::FileExt as _;
-
 use super::*;
 
 fn row(number: u64) -> Vec<u8> {
@@ -17,10 +14,15 @@ fn add(log: &Log, changes: u64) {
     log.append(&mut frame).unwrap();
 }
 
-/// Opens the log, and gives it with the changes that were replayed.
+/// Opens the log of batches that were on the disk one by one, and gives it with the changes that were
+/// replayed.
 fn open(folder: &Path, mark: Batch) -> Result<(Log, Vec<u64>)> {
+    open_with(folder, (mark, Holes::Damage))
+}
+
+fn open_with(folder: &Path, opening: (Batch, Holes)) -> Result<(Log, Vec<u64>)> {
     let mut replayed = Vec::new();
-    let log = Log::open(folder, mark, &mut |_, entry| {
+    let log = Log::open(folder, opening, &mut |_, entry| {
         if let Entry::Change(sequence, change) = entry {
             assert_eq!(change, row(sequence.0));
             replayed.push(sequence.0);
@@ -110,23 +112,32 @@ fn wherever_the_last_file_is_cut_the_batches_before_are_there_and_it_goes_on() {
 }
 
 #[test]
-fn a_changed_byte_is_damage_unless_only_the_end_may_be_lost() {
+fn a_changed_byte_is_damage_unless_only_the_last_batch_may_be_lost() {
     let folder = tempfile::tempdir().unwrap();
     drop(filled(folder.path()));
     let paths = files(folder.path());
-    for (path, is_last) in paths.iter().map(|path| (path, Some(path) == paths.last())) {
+    for path in &paths {
         let whole = fs::read(path).unwrap();
         for at in (0..whole.len()).step_by(13) {
-            let file = OpenOptions::new().write(true).open(path).unwrap();
-            file.write_all_at(&[whole[at] ^ 1], at as u64).unwrap();
-            let may_be_lost = is_last && at >= 40;
+            let mut changed = whole.clone();
+            changed[at] ^= 1;
+            fs::write(path, &changed).unwrap();
+            let is_last = path == &paths[4];
             match open(folder.path(), 0) {
-                Ok((log, _)) => assert!(may_be_lost && log.end().batch < 20, "byte {at}"),
-                Err(error) => assert!(!may_be_lost, "byte {at}: {error}"),
+                Ok((log, _)) => assert!(is_last && log.end().batch == 19, "byte {at}"),
+                Err(_) => assert!(!is_last || at < whole.len() - 40, "byte {at}"),
             }
-            fs::write(path, &whole).unwrap();
-            file.write_all_at(&[whole[at] ^ 1], at as u64).unwrap();
-            assert!(!is_last || open(folder.path(), 20).is_err(), "the tables hold it");
+            if is_last && at >= 40 {
+                fs::write(path, &changed).unwrap();
+                let (log, _) = open_with(folder.path(), (0, Holes::PowerCut)).unwrap();
+                let end = log.end();
+                assert!((16..20).contains(&end.batch), "byte {at}");
+                // What stood behind a hole is kept.
+                assert_eq!(path.with_extension(CUT_OFF).exists(), end.batch < 19, "byte {at}");
+                let _ = fs::remove_file(path.with_extension(CUT_OFF));
+                fs::write(path, &changed).unwrap();
+                open_with(folder.path(), (20, Holes::PowerCut)).map(drop).unwrap_err();
+            }
             fs::write(path, &whole).unwrap();
         }
     }
@@ -207,4 +218,53 @@ fn a_filled_log_is_opened_from_its_first_change_on() {
     assert_eq!((log.first(), log.end().next), (Sequence(100), Sequence(151)));
     assert_eq!(read(&log, (0, 150), usize::MAX), (100..=150).collect::<Vec<_>>());
     assert!(files(&path).len() > 3);
+}
+
+#[test]
+fn files_in_which_no_change_is_are_dropped_when_the_tables_hold_them() {
+    let folder = tempfile::tempdir().unwrap();
+    let log = filled(folder.path());
+    let before = files(folder.path()).len();
+    for _ in 0..3 {
+        // As if the file had become long.
+        log.begin_file().unwrap();
+        add(&log, 0);
+    }
+    add(&log, 1);
+    let end = log.end();
+    log.drop_unneeded(20).unwrap();
+    assert_eq!(files(folder.path()).len(), before + 3, "the tables hold none of them");
+    log.drop_unneeded(22).unwrap();
+    assert_eq!(files(folder.path()).len(), before + 1);
+    assert_eq!(read(&log, (0, 41), usize::MAX), (1..=41).collect::<Vec<_>>());
+    drop(log);
+    let (log, replayed) = open(folder.path(), 22).unwrap();
+    assert_eq!((log.end(), replayed), (end, vec![41]));
+    assert_eq!(read(&log, (0, 41), usize::MAX), (1..=41).collect::<Vec<_>>());
+}
+
+#[test]
+fn a_file_that_was_dropped_while_it_was_looked_for_is_left_out() {
+    let folder = tempfile::tempdir().unwrap();
+    let log = filled(folder.path());
+    let mut seen = Vec::new();
+    log.visit((Sequence(0), Sequence(40)), usize::MAX, |sequence, _| {
+        if seen.is_empty() {
+            log.truncate(Sequence(24), 20).unwrap();
+        }
+        seen.push(sequence.0);
+        Ok::<(), EngineError>(())
+    })
+    .unwrap();
+    assert_eq!(seen, (1..=8).chain(25..=40).collect::<Vec<_>>());
+}
+
+#[test]
+fn what_was_half_made_is_removed() {
+    let folder = tempfile::tempdir().unwrap();
+    drop(filled(folder.path()));
+    let half_made = folder.path().join("00000000000000000017.new");
+    fs::write(&half_made, "musubi").unwrap();
+    open(folder.path(), 0).unwrap();
+    assert!(!half_made.exists());
 }
