@@ -10,7 +10,7 @@ use std::path::Path;
 
 use fjall::{Keyspace, Readable as _, Snapshot};
 
-use super::bulk::Bulk;
+use super::bulk::{Bulk, Put};
 use super::tables::{Kept, Tables, guarded, table};
 use super::{EngineError, LOG, Result, TABLES, Table};
 
@@ -84,11 +84,7 @@ fn make_anew(folder: &Path) -> Result<()> {
 }
 
 /// Hands each row of a table to `put`.
-fn each(
-    snapshot: &Snapshot,
-    keyspace: &Keyspace,
-    put: &mut dyn FnMut(&[u8], &[u8]) -> Result<()>,
-) -> Result<()> {
+fn each(snapshot: &Snapshot, keyspace: &Keyspace, put: Put<'_>) -> Result<()> {
     let mut rows = guarded(|| Ok(snapshot.iter(keyspace)))?;
     loop {
         let row = guarded(|| Ok(rows.next().map(fjall::Guard::into_inner).transpose()?))?;
