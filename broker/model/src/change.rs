@@ -187,7 +187,7 @@ impl Entity {
             created_at: self.created_at,
             modified_at: self.modified_at,
             expires_at: self.expires_at,
-            attributes: attributes.iter().map(|attribute| Attribute::clone(attribute)).collect(),
+            attributes: attributes.iter().copied().cloned().collect(),
         }
     }
 }
