@@ -129,11 +129,11 @@ fn compare<'o>(
     old: Option<&'o Entity>,
     new: Option<&Entity>,
 ) -> (SmallVec<[&'o Attribute; 8]>, Vec<AttrName>) {
-    let (mut touched, mut changed) = (SmallVec::new(), Vec::new());
     if old.is_none() {
-        changed.extend(new.iter().flat_map(|new| &new.attributes).map(|one| one.name.clone()));
-        return (touched, changed);
+        let created = new.map_or(&[][..], |new| &new.attributes);
+        return (SmallVec::new(), created.iter().map(|one| one.name.clone()).collect());
     }
+    let (mut touched, mut changed) = (SmallVec::new(), Vec::new());
     let mut there = InOrder::of(old);
     for attribute in new.iter().flat_map(|new| &new.attributes) {
         let previous = there.find(&attribute.name);
