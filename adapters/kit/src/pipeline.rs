@@ -388,10 +388,8 @@ fn foresee(current: &mut Current, fragment: &EntityFragment, now: Timestamp) {
     let known = place.and_then(|place| entities.get_mut(place));
     let Some(known) = known.filter(|known| known.is_repeated) else { return };
     let next = match &known.entity {
-        Some(entity) => {
-            entity.append(fragment.clone(), Overwrite::Yes, now).map(|(entity, _)| entity)
-        }
-        None => Entity::create(fragment.clone(), now),
+        Some(entity) => entity.append(fragment, Overwrite::Yes, now).map(|(entity, _)| entity),
+        None => Entity::create(fragment, now),
     };
     known.entity = next.ok().map(Arc::new);
 }

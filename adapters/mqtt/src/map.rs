@@ -9,6 +9,7 @@ use musubi_adapter_kit::{
 };
 use musubi_context::Context;
 use musubi_model::{EntityFragment, EntityId, Limits, Node, Patch, Tenant, Timestamp, TypeName};
+use smallvec::SmallVec;
 
 use crate::measures::{self, Reading, Refusal};
 use crate::topic::device_filters;
@@ -67,7 +68,7 @@ struct Route<'a> {
     group: Option<(&'a str, &'a DeviceGroup)>,
     device: Option<&'a str>,
     measure: Option<&'a str>,
-    vars: Vec<(&'a str, &'a str)>,
+    vars: SmallVec<[(&'a str, &'a str); 3]>,
 }
 
 impl Mapping {
@@ -200,7 +201,8 @@ impl Mapping {
         if let Some(found) = device_topic(topic)
             && let Some((key, group)) = self.groups.get_key_value(found.key)
         {
-            let mut vars = vec![("key", found.key), ("device", found.device)];
+            let mut vars = SmallVec::new();
+            vars.extend([("key", found.key), ("device", found.device)]);
             vars.extend(found.measure.map(|measure| ("measure", measure)));
             return Some(Route {
                 group: Some((key, group)),
@@ -213,8 +215,8 @@ impl Mapping {
             return None;
         }
         let vars = match &self.vars {
-            Some(vars) => vars.extract(topic)?,
-            None => Vec::new(),
+            Some(vars) => vars.extract(topic)?.into(),
+            None => SmallVec::new(),
         };
         let of =
             |name: &str| vars.iter().find(|(known, _)| *known == name).map(|(_, value)| *value);
@@ -282,7 +284,7 @@ impl Mapping {
         message: &Message,
         outcome: &mut Mapped,
     ) {
-        let id = match format!("{}{device}", group.prefix).parse::<EntityId>() {
+        let id = match [group.prefix.as_str(), device].concat().parse::<EntityId>() {
             Ok(id) => id,
             Err(error) => {
                 self.bury(message, (Skip::BAD_ID, error.to_string()), outcome);

@@ -99,7 +99,8 @@ fn reading(node: &Node<'_>, context: &Context) -> Result<Reading, Refusal> {
     if members.len() > MAX_MEMBERS {
         return Err((Skip::BAD_VALUE, format!("a reading has at most {MAX_MEMBERS} members")));
     }
-    let mut reading = Reading { at: time(node)?, ..Reading::default() };
+    let attributes = Vec::with_capacity(members.len());
+    let mut reading = Reading { at: time(node)?, attributes, ..Reading::default() };
     for (name, value) in members {
         if !TIMES.contains(&&**name) {
             member(name, value, context, &mut reading);

@@ -26,9 +26,8 @@ impl Session {
     ) -> Result<UpdateResult, Error> {
         self.caller.require(Right::ChangeEntities)?;
         self.change(id, types, |entity, now| {
-            let mut fragment = fragment.clone();
-            let older = self.conditions.take_older(&mut fragment, entity);
-            let (entity, mut result) = entity.append(fragment, overwrite, now)?;
+            let (fragment, older) = self.conditions.newer(&fragment, entity);
+            let (entity, mut result) = entity.append(&*fragment, overwrite, now)?;
             result.not_updated.extend(older.into_iter().map(NotUpdated::from));
             Ok((Some(entity), result))
         })
@@ -48,9 +47,8 @@ impl Session {
     ) -> Result<UpdateResult, Error> {
         self.caller.require(Right::ChangeEntities)?;
         self.change(id, types, |entity, now| {
-            let mut fragment = fragment.clone();
-            let older = self.conditions.take_older(&mut fragment, entity);
-            let (entity, mut result) = entity.update(fragment, now)?;
+            let (fragment, older) = self.conditions.newer(&fragment, entity);
+            let (entity, mut result) = entity.update(&*fragment, now)?;
             result.not_updated.extend(older.into_iter().map(NotUpdated::from));
             Ok((Some(entity), result))
         })

@@ -1,6 +1,7 @@
 //! Many entities in one request (CIM 009, clauses 5.6.7 to 5.6.10 and 5.6.20): each for itself,
 //! and those of the same id in their order.
 
+use std::borrow::Cow;
 use std::iter;
 use std::sync::Arc;
 
@@ -212,7 +213,7 @@ impl Task for Item {
                 return Err(Error::AlreadyExists(format!("entity {}", self.id)));
             }
             (Action::Create | Action::Upsert(_), None) => {
-                (Some(Entity::create(self.fragment.clone(), now)?), Done::Created)
+                (Some(Entity::create(&self.fragment, now)?), Done::Created)
             }
             (Action::Update(_) | Action::Merge | Action::Delete, None) => {
                 return Err(Error::no_entity(&self.id));
@@ -224,7 +225,7 @@ impl Task for Item {
             (Action::Update(overwrite), Some(found)) => self.append(found, overwrite, now)?,
             (Action::Merge, Some(found)) => {
                 let (fragment, older) = self.newer(found);
-                (Some(found.entity.merge(fragment, now)?), done(not_updated(older)))
+                (Some(found.entity.merge(&*fragment, now)?), done(not_updated(older)))
             }
             (Action::Delete, Some(_)) => (None, Done::Changed),
         };
@@ -238,10 +239,8 @@ impl Task for Item {
 
 impl Item {
     /// The fragment without what is no news, and what was taken out of it.
-    fn newer(&self, found: &Found) -> (EntityFragment, Vec<Older>) {
-        let mut fragment = self.fragment.clone();
-        let older = self.conditions.take_older(&mut fragment, &found.entity);
-        (fragment, older)
+    fn newer(&self, found: &Found) -> (Cow<'_, EntityFragment>, Vec<Older>) {
+        self.conditions.newer(&self.fragment, &found.entity)
     }
 
     fn append(
@@ -252,14 +251,14 @@ impl Item {
     ) -> Result<(Option<Entity>, Done), Error> {
         let (fragment, older) = self.newer(found);
         let (entity, UpdateResult { not_updated: left, .. }) =
-            found.entity.append(fragment, overwrite, now)?;
+            found.entity.append(&*fragment, overwrite, now)?;
         let left = left.into_iter().chain(not_updated(older)).collect();
         Ok((Some(entity), done(left)))
     }
 
     fn replace(&self, found: &Found, now: Timestamp) -> Result<(Option<Entity>, Done), Error> {
         let (fragment, older) = self.newer(found);
-        let mut entity = found.entity.replace(fragment, now)?;
+        let mut entity = found.entity.replace(&*fragment, now)?;
         entity.put_back(&found.entity, &older);
         Ok((Some(entity), done(not_updated(older))))
     }

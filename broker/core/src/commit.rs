@@ -302,6 +302,7 @@ fn record_refused() -> Error {
 /// The tasks that need not wait for another one, and the rest.
 fn split_round<T: Task>(pending: Vec<Pending<T>>) -> (Vec<Pending<T>>, Vec<Pending<T>>) {
     let mut taken: FxHashSet<EntityId> = FxHashSet::default();
+    taken.reserve(pending.len());
     let mut round = Vec::with_capacity(pending.len());
     let mut later = Vec::new();
     for pending in pending {

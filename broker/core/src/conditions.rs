@@ -2,6 +2,8 @@
 //! client knows, and that what it observed is news. Both are extensions of ours; they are checked
 //! where the entity is read for the write, and again whenever it has to be read again.
 
+use std::borrow::Cow;
+
 use musubi_model::{Entity, EntityFragment, Older};
 use musubi_store::Found;
 
@@ -73,6 +75,21 @@ impl Conditions {
         } else {
             format!("entity {id} is at a version that If-None-Match names")
         })
+    }
+
+    /// The fragment without what is no news to `entity`, if that is asked for, and what was taken out
+    /// of it.
+    pub(crate) fn newer<'f>(
+        &self,
+        fragment: &'f EntityFragment,
+        entity: &Entity,
+    ) -> (Cow<'f, EntityFragment>, Vec<Older>) {
+        let mut fragment = Cow::Borrowed(fragment);
+        let older = match self.out_of_order {
+            OutOfOrder::Apply => Vec::new(),
+            OutOfOrder::LeaveAlone => fragment.to_mut().take_older(entity),
+        };
+        (fragment, older)
     }
 
     /// Takes what is no news to `entity` out of the fragment, if that is asked for.

@@ -146,7 +146,7 @@ impl Session {
         self.caller.require(Right::ChangeEntities)?;
         same_id(id, &fragment)?;
         self.change_as(Extent::Whole, id, types, |entity, now| {
-            Ok((Some(entity.replace(fragment.clone(), now)?), ()))
+            Ok((Some(entity.replace(&fragment, now)?), ()))
         })
         .await
     }

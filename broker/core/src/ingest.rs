@@ -1,5 +1,6 @@
 //! The way in for adapters that run in this process: many small all-or-nothing writes at once.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 
 use musubi_model::{
@@ -101,13 +102,13 @@ impl Task for Ingestion {
             };
             // An item may mention an entity twice; a group may not.
             if let Some(earlier) = writes.iter_mut().find(|change| change.id == *id) {
-                let state = self.written(fragment.clone(), earlier.state.as_deref(), now)?;
+                let state = self.written(fragment, earlier.state.as_deref(), now)?;
                 earlier.state = Some(Arc::new(state));
                 continue;
             }
             let found = current.get(id);
             let there = found.map(|found| &*found.entity);
-            let state = self.written(fragment.clone(), there, now)?;
+            let state = self.written(fragment, there, now)?;
             writes.push(Change {
                 id: id.clone(),
                 expect: found.map_or(Expect::Absent, |found| Expect::At(found.revision)),
@@ -122,15 +123,17 @@ impl Ingestion {
     /// The entity that a fragment makes of what is there.
     fn written(
         &self,
-        mut fragment: EntityFragment,
+        fragment: &EntityFragment,
         there: Option<&Entity>,
         now: Timestamp,
     ) -> Result<Entity, Error> {
-        let deleted = take_deletions(&mut fragment);
-        let Some(there) = there else { return Ok(Entity::create(fragment, now)?) };
+        let mut fragment = Cow::Borrowed(fragment);
+        let deleted =
+            if has_deletions(&fragment) { take_deletions(fragment.to_mut()) } else { Vec::new() };
+        let Some(there) = there else { return Ok(Entity::create(&*fragment, now)?) };
         // A late measurement is nothing that its sender could do better: it is left out, and done.
-        self.conditions.take_older(&mut fragment, there);
-        let (mut entity, _) = there.append(fragment, Overwrite::Yes, now)?;
+        let (fragment, _) = self.conditions.newer(&fragment, there);
+        let (mut entity, _) = there.append(&*fragment, Overwrite::Yes, now)?;
         for attribute in deleted {
             for instance in attribute.instances {
                 let which = instance.dataset_id.map_or(Instances::Default, Instances::Dataset);
@@ -143,13 +146,17 @@ impl Ingestion {
     }
 }
 
+fn is_null(instance: &InstanceFragment) -> bool {
+    matches!(instance.value, Some(FragmentValue::Null))
+}
+
+/// Whether the fragment has instances that are Null.
+fn has_deletions(fragment: &EntityFragment) -> bool {
+    fragment.attributes.iter().flat_map(|attribute| &attribute.instances).any(is_null)
+}
+
 /// Takes the instances that are Null out of the fragment.
 fn take_deletions(fragment: &mut EntityFragment) -> Vec<AttributeFragment> {
-    let is_null = |instance: &InstanceFragment| instance.value == Some(FragmentValue::Null);
-    let any = |attribute: &AttributeFragment| attribute.instances.iter().any(is_null);
-    if !fragment.attributes.iter().any(any) {
-        return Vec::new();
-    }
     let mut deleted = Vec::new();
     for attribute in &mut fragment.attributes {
         let (nulls, kept) = attribute.instances.drain(..).partition(is_null);

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
+use smallvec::SmallVec;
 
 use crate::{AttrName, Attribute, Entity, EntityId, Position, Revision};
 
@@ -76,29 +77,26 @@ impl EntityChange {
         old: Option<&Entity>,
         new: Option<Arc<Entity>>,
     ) -> Self {
-        let mut changed = Vec::new();
-        let mut before = old.map(Entity::clone_head);
-        let mut there = InOrder::of(old);
-        for attribute in new.iter().flat_map(|new| &new.attributes) {
-            let previous = there.find(&attribute.name);
-            if previous == Some(attribute) {
-                continue;
-            }
-            changed.push(attribute.name.clone());
-            if let (Some(before), Some(previous)) = (&mut before, previous) {
-                before.attributes.push(previous.clone());
-            }
-        }
-        let mut here = InOrder::of(new.as_deref());
-        for previous in old.iter().flat_map(|old| &old.attributes) {
-            if here.find(&previous.name).is_none() {
-                changed.push(previous.name.clone());
-                if let Some(before) = &mut before {
-                    before.attributes.push(previous.clone());
-                }
-            }
-        }
-        Self { id, revision, position, before: before.map(Arc::new), after: new, changed }
+        let (touched, changed) = compare(old, new.as_deref());
+        let before = old.map(|old| Arc::new(old.with_only(&touched)));
+        Self { id, revision, position, before, after: new, changed }
+    }
+
+    /// As [`between`](Self::between). If all of `old` was touched it is shared, and nothing copied.
+    pub fn replacing(
+        id: EntityId,
+        (revision, position): (Revision, Position),
+        old: Option<&Arc<Entity>>,
+        new: Option<Arc<Entity>>,
+    ) -> Self {
+        let (touched, changed) = compare(old.map(|old| &**old), new.as_deref());
+        let before = old.map(|old| {
+            let all = old.attributes.iter();
+            let is_whole = touched.len() == old.attributes.len()
+                && all.zip(&touched).all(|(one, other)| std::ptr::eq(one, *other));
+            if is_whole { Arc::clone(old) } else { Arc::new(old.with_only(&touched)) }
+        });
+        Self { id, revision, position, before, after: new, changed }
     }
 
     /// What happened to the attribute of this name; none if the write did not touch it.
@@ -123,6 +121,36 @@ impl EntityChange {
             (Some(_), None) => Trigger::EntityDeleted,
         }
     }
+}
+
+/// The attributes of `old` that a write touched or deleted, and the names of all that it created,
+/// touched or deleted.
+fn compare<'o>(
+    old: Option<&'o Entity>,
+    new: Option<&Entity>,
+) -> (SmallVec<[&'o Attribute; 8]>, Vec<AttrName>) {
+    if old.is_none() {
+        let created = new.map_or(&[][..], |new| &new.attributes);
+        return (SmallVec::new(), created.iter().map(|one| one.name.clone()).collect());
+    }
+    let (mut touched, mut changed) = (SmallVec::new(), Vec::new());
+    let mut there = InOrder::of(old);
+    for attribute in new.iter().flat_map(|new| &new.attributes) {
+        let previous = there.find(&attribute.name);
+        if previous == Some(attribute) {
+            continue;
+        }
+        changed.push(attribute.name.clone());
+        touched.extend(previous);
+    }
+    let mut here = InOrder::of(new);
+    for previous in old.iter().flat_map(|old| &old.attributes) {
+        if here.find(&previous.name).is_none() {
+            changed.push(previous.name.clone());
+            touched.push(previous);
+        }
+    }
+    (touched, changed)
 }
 
 /// Finds attributes by names that come in about the order in which the attributes stand, so that
@@ -150,8 +178,8 @@ impl<'a> InOrder<'a> {
 }
 
 impl Entity {
-    /// Everything but the attributes.
-    fn clone_head(&self) -> Self {
+    /// A copy with only these of the attributes.
+    fn with_only(&self, attributes: &[&Attribute]) -> Self {
         Self {
             id: self.id.clone(),
             types: self.types.clone(),
@@ -159,7 +187,7 @@ impl Entity {
             created_at: self.created_at,
             modified_at: self.modified_at,
             expires_at: self.expires_at,
-            attributes: Vec::new(),
+            attributes: attributes.iter().copied().cloned().collect(),
         }
     }
 }
@@ -252,6 +280,24 @@ mod tests {
         ]);
         let change = between(Some(&old), Some(new));
         assert_eq!(change.changed, [name("urn:d"), name("urn:b")]);
+    }
+
+    #[test]
+    fn what_was_before_is_shared_if_all_of_it_was_touched() {
+        let old = Arc::new(entity(vec![attribute("urn:a", "1", 0), attribute("urn:b", "1", 0)]));
+        let check = |new: Option<Entity>, is_shared: bool| {
+            let (id, numbers) = ("urn:a:b".parse().unwrap(), (Revision(2), Position(1)));
+            let new = new.map(Arc::new);
+            let change = EntityChange::replacing(id, numbers, Some(&old), new.clone());
+            assert_eq!(change, between(Some(&old), new.map(|new| Entity::clone(&new))));
+            assert_eq!(Arc::ptr_eq(change.before.as_ref().unwrap(), &old), is_shared);
+        };
+        let (a, b) = (attribute("urn:a", "2", 5), attribute("urn:b", "2", 5));
+        check(Some(entity(vec![a.clone(), b.clone()])), true);
+        check(Some(entity(vec![a.clone()])), true);
+        check(None, true);
+        check(Some(entity(vec![b.clone(), a.clone()])), false);
+        check(Some(entity(vec![a, old.attributes[1].clone()])), false);
     }
 
     #[test]

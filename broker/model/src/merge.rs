@@ -6,9 +6,11 @@
 //! as it was. The `id` of a fragment is not looked at: that it is the target's is for the caller
 //! to check.
 
+use std::borrow::Borrow;
+
 use crate::{
-    AttrName, AttributeFragment, DatasetId, Entity, EntityFragment, InstanceFragment, InvalidName,
-    NGSI_LD, Patch, Scope, Timestamp, TypeName,
+    AttrName, AttributeFragment, DatasetId, Entity, EntityFragment, EntityId, InstanceFragment,
+    InvalidName, NGSI_LD, Patch, Scope, Timestamp, TypeName,
 };
 
 mod attributes;
@@ -84,26 +86,41 @@ impl Entity {
     /// if there are more than [`MAX_ATTRIBUTES`](Self::MAX_ATTRIBUTES) attributes,
     /// [`MAX_INSTANCES`](Self::MAX_INSTANCES) instances of one, [`MAX_TYPES`](Self::MAX_TYPES)
     /// types or [`MAX_SCOPES`](Self::MAX_SCOPES) scopes.
-    pub fn create(fragment: EntityFragment, now: Timestamp) -> Result<Self, InvalidFragment> {
-        let Some(id) = fragment.id else {
+    pub fn create(
+        fragment: impl Borrow<EntityFragment>,
+        now: Timestamp,
+    ) -> Result<Self, InvalidFragment> {
+        let fragment = fragment.borrow();
+        let Some(id) = &fragment.id else {
             return Err(InvalidFragment("an entity needs an id".to_owned()));
         };
+        Self::create_as(id, fragment, now)
+    }
+
+    /// The entity that a creation makes, with this id whatever the fragment says.
+    fn create_as(
+        id: &EntityId,
+        fragment: &EntityFragment,
+        now: Timestamp,
+    ) -> Result<Self, InvalidFragment> {
         if fragment.types.is_empty() {
             return Err(InvalidFragment("an entity needs at least one type".to_owned()));
         }
         let mut entity = Self {
-            id,
-            types: Vec::new(),
+            id: id.clone(),
+            types: Vec::with_capacity(fragment.types.len().min(Self::MAX_TYPES)),
             scopes: Vec::new(),
             created_at: now,
             modified_at: now,
-            expires_at: set_or_absent("expiresAt", fragment.expires_at)?,
+            expires_at: set_or_absent("expiresAt", &fragment.expires_at)?.copied(),
             attributes: Vec::new(),
         };
-        entity.add_types(fragment.types)?;
-        entity.add_scopes(set_or_absent("scope", fragment.scopes)?.unwrap_or_default())?;
+        entity.add_types(&fragment.types)?;
+        if let Some(scopes) = set_or_absent("scope", &fragment.scopes)? {
+            entity.add_scopes(scopes)?;
+        }
         let writer = Writer { rule: Rule::Append(Overwrite::Yes), now };
-        writer.apply(&mut entity.attributes, fragment.attributes)?;
+        writer.apply(&mut entity.attributes, &fragment.attributes)?;
         Ok(entity)
     }
 
@@ -116,26 +133,27 @@ impl Entity {
     /// [`InvalidFragment`] as for [`create`](Self::create), but neither id nor type is needed.
     pub fn append(
         &self,
-        fragment: EntityFragment,
+        fragment: impl Borrow<EntityFragment>,
         overwrite: Overwrite,
         now: Timestamp,
     ) -> Result<(Self, UpdateResult), InvalidFragment> {
+        let fragment = fragment.borrow();
         let mut entity = self.clone();
-        let mut touched = entity.add_types(fragment.types)?;
-        if let Some(scopes) = set_or_absent("scope", fragment.scopes)? {
+        let mut touched = entity.add_types(&fragment.types)?;
+        if let Some(scopes) = set_or_absent("scope", &fragment.scopes)? {
             if overwrite == Overwrite::Yes {
                 entity.scopes.clear();
                 touched = true;
             }
             touched |= entity.add_scopes(scopes)?;
         }
-        let expires_at = set_or_absent("expiresAt", fragment.expires_at)?;
+        let expires_at = set_or_absent("expiresAt", &fragment.expires_at)?.copied();
         if expires_at.is_some() && (overwrite == Overwrite::Yes || entity.expires_at.is_none()) {
             entity.expires_at = expires_at;
             touched = true;
         }
         let writer = Writer { rule: Rule::Append(overwrite), now };
-        let result = writer.apply(&mut entity.attributes, fragment.attributes)?;
+        let result = writer.apply(&mut entity.attributes, &fragment.attributes)?;
         if touched || !result.updated.is_empty() {
             entity.modified_at = now;
         }
@@ -155,18 +173,19 @@ impl Entity {
     /// [`InvalidFragment`] as for [`append`](Self::append), but for Nulls.
     pub fn update(
         &self,
-        fragment: EntityFragment,
+        fragment: impl Borrow<EntityFragment>,
         now: Timestamp,
     ) -> Result<(Self, UpdateResult), InvalidFragment> {
+        let fragment = fragment.borrow();
         let mut entity = self.clone();
-        let mut touched = entity.add_types(fragment.types)?;
+        let mut touched = entity.add_types(&fragment.types)?;
         let no_scope = entity.scopes.is_empty() && fragment.scopes != Patch::Keep;
         if !no_scope {
-            touched |= entity.patch_scopes(fragment.scopes)?;
+            touched |= entity.patch_scopes(&fragment.scopes)?;
         }
-        touched |= entity.patch_expiry(fragment.expires_at);
+        touched |= entity.patch_expiry(&fragment.expires_at);
         let writer = Writer { rule: Rule::Update, now };
-        let mut result = writer.apply(&mut entity.attributes, fragment.attributes)?;
+        let mut result = writer.apply(&mut entity.attributes, &fragment.attributes)?;
         if no_scope {
             let reason = "the entity has no scope, and an update adds none".to_owned();
             result.not_updated.push(NotUpdated { name: scope_name()?, reason });
@@ -185,13 +204,18 @@ impl Entity {
     ///
     /// [`InvalidFragment`] if an attribute would have no value, would change its kind, or if
     /// there would be too much, as for [`create`](Self::create).
-    pub fn merge(&self, fragment: EntityFragment, now: Timestamp) -> Result<Self, InvalidFragment> {
+    pub fn merge(
+        &self,
+        fragment: impl Borrow<EntityFragment>,
+        now: Timestamp,
+    ) -> Result<Self, InvalidFragment> {
+        let fragment = fragment.borrow();
         let mut entity = self.clone();
-        entity.add_types(fragment.types)?;
-        entity.patch_scopes(fragment.scopes)?;
-        entity.patch_expiry(fragment.expires_at);
+        entity.add_types(&fragment.types)?;
+        entity.patch_scopes(&fragment.scopes)?;
+        entity.patch_expiry(&fragment.expires_at);
         let writer = Writer { rule: Rule::Merge, now };
-        writer.apply(&mut entity.attributes, fragment.attributes)?;
+        writer.apply(&mut entity.attributes, &fragment.attributes)?;
         entity.modified_at = now;
         Ok(entity)
     }
@@ -204,11 +228,10 @@ impl Entity {
     /// [`InvalidFragment`] as for [`create`](Self::create), but no id is needed.
     pub fn replace(
         &self,
-        fragment: EntityFragment,
+        fragment: impl Borrow<EntityFragment>,
         now: Timestamp,
     ) -> Result<Self, InvalidFragment> {
-        let fragment = EntityFragment { id: Some(self.id.clone()), ..fragment };
-        let entity = Self::create(fragment, now)?;
+        let entity = Self::create_as(&self.id, fragment.borrow(), now)?;
         Ok(Self { created_at: self.created_at, ..entity })
     }
 
@@ -234,7 +257,7 @@ impl Entity {
         let mut entity = self.clone();
         let fragment =
             AttributeFragment { name: name.clone(), instances: smallvec::smallvec![fragment] };
-        Writer { rule: Rule::Partial, now }.apply(&mut entity.attributes, vec![fragment])?;
+        Writer { rule: Rule::Partial, now }.apply(&mut entity.attributes, &[fragment])?;
         entity.modified_at = now;
         Ok(Some(entity))
     }
@@ -262,7 +285,7 @@ impl Entity {
         }
         let mut entity = self.clone();
         let writer = Writer { rule: Rule::Append(Overwrite::Yes), now };
-        writer.apply(&mut entity.attributes, vec![fragment])?;
+        writer.apply(&mut entity.attributes, &[fragment])?;
         entity.modified_at = now;
         Ok(Some(entity))
     }
@@ -296,48 +319,52 @@ impl Entity {
     }
 
     /// Adds the types that are not there yet; whether there were any.
-    fn add_types(&mut self, types: Vec<TypeName>) -> Result<bool, InvalidFragment> {
+    fn add_types(&mut self, types: &[TypeName]) -> Result<bool, InvalidFragment> {
         let before = self.types.len();
         for name in types {
-            if self.types.contains(&name) {
+            if self.types.contains(name) {
                 continue;
             }
             if self.types.len() == Self::MAX_TYPES {
                 return Err(too_many(Self::MAX_TYPES, "types"));
             }
-            self.types.push(name);
+            self.types.push(name.clone());
         }
         Ok(self.types.len() > before)
     }
 
     /// Adds the scopes that are not there yet; whether there were any.
-    fn add_scopes(&mut self, scopes: Vec<Scope>) -> Result<bool, InvalidFragment> {
+    fn add_scopes(&mut self, scopes: &[Scope]) -> Result<bool, InvalidFragment> {
         let before = self.scopes.len();
         for scope in scopes {
-            if self.scopes.contains(&scope) {
+            if self.scopes.contains(scope) {
                 continue;
             }
             if self.scopes.len() == Self::MAX_SCOPES {
                 return Err(too_many(Self::MAX_SCOPES, "scopes"));
             }
-            self.scopes.push(scope);
+            self.scopes.push(scope.clone());
         }
         Ok(self.scopes.len() > before)
     }
 
     /// Replaces or removes the scopes; whether the request mentions them.
-    fn patch_scopes(&mut self, scopes: Patch<Vec<Scope>>) -> Result<bool, InvalidFragment> {
-        let mentioned = scopes != Patch::Keep;
-        if let Some(scopes) = scopes.apply(Some(std::mem::take(&mut self.scopes))) {
-            self.add_scopes(scopes)?;
+    fn patch_scopes(&mut self, scopes: &Patch<Vec<Scope>>) -> Result<bool, InvalidFragment> {
+        match scopes {
+            Patch::Keep => return Ok(false),
+            Patch::Remove => self.scopes.clear(),
+            Patch::Set(scopes) => {
+                self.scopes.clear();
+                self.add_scopes(scopes)?;
+            }
         }
-        Ok(mentioned)
+        Ok(true)
     }
 
     /// Sets or removes the expiry; whether the request mentions it.
-    fn patch_expiry(&mut self, expires_at: Patch<Timestamp>) -> bool {
-        let mentioned = expires_at != Patch::Keep;
-        self.expires_at = expires_at.apply(self.expires_at);
+    fn patch_expiry(&mut self, expires_at: &Patch<Timestamp>) -> bool {
+        let mentioned = *expires_at != Patch::Keep;
+        self.expires_at = expires_at.clone().apply(self.expires_at);
         mentioned
     }
 }
@@ -354,7 +381,10 @@ fn too_many(most: usize, what: &str) -> InvalidFragment {
 }
 
 /// The value of a member in an operation that knows no Nulls.
-fn set_or_absent<T>(member: &str, patch: Patch<T>) -> Result<Option<T>, InvalidFragment> {
+fn set_or_absent<'p, T>(
+    member: &str,
+    patch: &'p Patch<T>,
+) -> Result<Option<&'p T>, InvalidFragment> {
     match patch {
         Patch::Keep => Ok(None),
         Patch::Set(value) => Ok(Some(value)),

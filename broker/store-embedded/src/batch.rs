@@ -110,7 +110,12 @@ impl<'r> Draft<'r> {
 
     /// Adds a group, or refuses it.
     pub(crate) fn add(&mut self, group: Group) -> Result<Outcome, DraftError> {
-        if let Some(index) = self.first_refusal(&group)? {
+        // Most groups are one write, whose entity need not be looked for twice.
+        let mut only = match group.writes.as_slice() {
+            [only] => Some(self.entity(only)),
+            _ => None,
+        };
+        if let Some(index) = self.first_refusal(&group, only.as_ref())? {
             return Ok(Outcome::Refused(index));
         }
         let Group { time, cause, writes, records, evolutions } = group;
@@ -118,7 +123,8 @@ impl<'r> Draft<'r> {
         let mut effects = Effects::default();
         let mut revisions = Vec::with_capacity(writes.len() + records.len());
         for write in writes {
-            revisions.push(self.write_entity(write, &origin, &mut effects)?);
+            let old = only.take().unwrap_or_else(|| self.entity(&write));
+            revisions.push(self.write_entity((write, old), &origin, &mut effects)?);
         }
         for write in records {
             revisions.push(self.write_record(write, &origin, &mut effects)?);
@@ -145,15 +151,24 @@ impl<'r> Draft<'r> {
         (self.rows, self.effects, self.counters)
     }
 
-    fn first_refusal(&mut self, group: &Group) -> Result<Option<usize>, DraftError> {
+    /// The first write whose expectation does not hold; `only` is what is there of the only entity.
+    fn first_refusal(
+        &mut self,
+        group: &Group,
+        only: Option<&Option<Found>>,
+    ) -> Result<Option<usize>, DraftError> {
         let holds = |expect: Expect, current: Option<Revision>| match expect {
             Expect::Absent => current.is_none(),
             Expect::At(revision) => current == Some(revision),
             Expect::Any => true,
         };
         for (index, write) in group.writes.iter().enumerate() {
-            let is_open = write.expect == Expect::Any;
-            if !is_open && !holds(write.expect, self.entity(write).map(|found| found.revision)) {
+            if write.expect == Expect::Any {
+                continue;
+            }
+            let revision = |found: &Option<Found>| found.as_ref().map(|found| found.revision);
+            let current = only.map_or_else(|| revision(&self.entity(write)), revision);
+            if !holds(write.expect, current) {
                 return Ok(Some(index));
             }
         }
@@ -199,11 +214,10 @@ impl<'r> Draft<'r> {
 
     fn write_entity(
         &mut self,
-        write: Write,
+        (write, old): (Write, Option<Found>),
         origin: &Origin,
         effects: &mut Effects,
     ) -> Result<Revision, RowError> {
-        let old = self.entity(&write);
         let revision = self.next_revision();
         let Write { tenant, id, mut state, .. } = write;
         if old.is_none() && state.is_none() {
@@ -217,8 +231,9 @@ impl<'r> Draft<'r> {
             self.resident.interner.share(entity);
         }
         self.buffers.state(&mut self.rows, (&tenant, &id), (revision, position), state.as_deref());
-        let before = old.as_ref().map(|found| &*found.entity);
-        let change = EntityChange::between(id.clone(), (revision, position), before, state.clone());
+        let before = old.as_ref().map(|found| &found.entity);
+        let numbers = (revision, position);
+        let change = EntityChange::replacing(id.clone(), numbers, before, state.clone());
         self.log(tenant.clone(), Subject::Entity(change), origin, effects)?;
         let found = state.map(|entity| Found { position, revision, entity });
         if let Some(draft) = self.tenants.get_mut(&tenant) {

@@ -41,7 +41,7 @@ impl Writer {
     pub(super) fn apply(
         self,
         attributes: &mut Vec<Attribute>,
-        fragments: Vec<AttributeFragment>,
+        fragments: &[AttributeFragment],
     ) -> Result<UpdateResult, InvalidFragment> {
         if fragments.len() > Entity::MAX_ATTRIBUTES {
             return Err(too_many_attributes());
@@ -51,17 +51,17 @@ impl Writer {
         }
         let mut result = UpdateResult::default();
         for AttributeFragment { name, instances } in fragments {
-            let there = attributes.iter().position(|attribute| attribute.name == name);
+            let there = attributes.iter().position(|attribute| attribute.name == *name);
             let mut attribute = match there.and_then(|index| attributes.get_mut(index)) {
                 Some(attribute) => std::mem::take(&mut attribute.instances),
                 None => smallvec::SmallVec::new(),
             };
             if instances.len() > Entity::MAX_INSTANCES {
-                return Err(too_many_instances(&name));
+                return Err(too_many_instances(name));
             }
             let mut written = false;
             for fragment in instances {
-                match self.apply_instance(&name, &mut attribute, fragment)? {
+                match self.apply_instance(name, &mut attribute, fragment)? {
                     Written::Yes => written = true,
                     Written::Nothing => {}
                     Written::No(reason) => {
@@ -70,7 +70,7 @@ impl Writer {
                 }
             }
             if attribute.len() > Entity::MAX_INSTANCES {
-                return Err(too_many_instances(&name));
+                return Err(too_many_instances(name));
             }
             match there {
                 Some(index) if attribute.is_empty() => drop(attributes.remove(index)),
@@ -83,7 +83,7 @@ impl Writer {
                 None => attributes.push(Attribute { name: name.clone(), instances: attribute }),
             }
             if written {
-                result.updated.push(name);
+                result.updated.push(name.clone());
             }
         }
         if attributes.len() > Entity::MAX_ATTRIBUTES {
@@ -96,7 +96,7 @@ impl Writer {
         self,
         name: &AttrName,
         instances: &mut smallvec::SmallVec<[crate::Instance; 1]>,
-        fragment: InstanceFragment,
+        fragment: &InstanceFragment,
     ) -> Result<Written, InvalidFragment> {
         let null = fragment.is_null();
         if null && matches!(self.rule, Rule::Append(_)) {

@@ -25,10 +25,10 @@ impl Writer {
     pub(super) fn build(
         self,
         name: &AttrName,
-        mut fragment: InstanceFragment,
+        fragment: &InstanceFragment,
         previous: Option<&Instance>,
     ) -> Result<Instance, InvalidFragment> {
-        let Some(given) = fragment.value.take() else {
+        let Some(given) = &fragment.value else {
             return Err(InvalidFragment(format!("{name} has no value")));
         };
         let value = match self.rule {
@@ -43,11 +43,11 @@ impl Writer {
         self,
         name: &AttrName,
         value: Value,
-        fragment: InstanceFragment,
+        fragment: &InstanceFragment,
         previous: Option<&Instance>,
     ) -> Result<Instance, InvalidFragment> {
         let mut attributes = Vec::new();
-        self.apply(&mut attributes, fragment.attributes)?;
+        self.apply(&mut attributes, &fragment.attributes)?;
         for attribute in &mut attributes {
             if let Some(before) = previous.and_then(|previous| previous.attribute(&attribute.name))
             {
@@ -55,16 +55,16 @@ impl Writer {
             }
         }
         let qualifiers = Qualifiers {
-            dataset_id: fragment.dataset_id,
-            unit_code: self.given(name, "unitCode", fragment.unit_code)?,
-            expires_at: self.given(name, "expiresAt", fragment.expires_at)?,
-            value_type: self.given(name, "valueType", fragment.value_type)?,
-            object_type: self.given(name, "objectType", fragment.object_type)?.unwrap_or_default(),
+            dataset_id: fragment.dataset_id.clone(),
+            unit_code: self.given(name, "unitCode", &fragment.unit_code)?,
+            expires_at: self.given(name, "expiresAt", &fragment.expires_at)?,
+            value_type: self.given(name, "valueType", &fragment.value_type)?,
+            object_type: self.given(name, "objectType", &fragment.object_type)?.unwrap_or_default(),
             attributes,
         };
         Ok(Instance {
             value,
-            observed_at: self.given(name, "observedAt", fragment.observed_at)?,
+            observed_at: self.given(name, "observedAt", &fragment.observed_at)?,
             created_at: previous.map_or(self.now, |previous| previous.created_at),
             modified_at: self.now,
             qualifiers: qualifiers.boxed(),
@@ -76,9 +76,9 @@ impl Writer {
         self,
         name: &AttrName,
         instance: &mut Instance,
-        fragment: InstanceFragment,
+        fragment: &InstanceFragment,
     ) -> Result<(), InvalidFragment> {
-        if let Some(given) = fragment.value {
+        if let Some(given) = &fragment.value {
             instance.value = if self.rule == Rule::Merge {
                 value::merged(name, Some(&instance.value), given)?
             } else {
@@ -86,30 +86,31 @@ impl Writer {
             };
         }
         let mut qualifiers = instance.qualifiers.take().map_or_else(Qualifiers::default, |q| *q);
-        qualifiers.unit_code = fragment.unit_code.apply(qualifiers.unit_code);
-        qualifiers.expires_at = fragment.expires_at.apply(qualifiers.expires_at);
-        qualifiers.value_type = fragment.value_type.apply(qualifiers.value_type);
+        qualifiers.unit_code = fragment.unit_code.clone().apply(qualifiers.unit_code);
+        qualifiers.expires_at = fragment.expires_at.clone().apply(qualifiers.expires_at);
+        qualifiers.value_type = fragment.value_type.clone().apply(qualifiers.value_type);
         qualifiers.object_type =
-            fragment.object_type.apply(Some(qualifiers.object_type)).unwrap_or_default();
+            fragment.object_type.clone().apply(Some(qualifiers.object_type)).unwrap_or_default();
         let rule = if self.rule == Rule::Merge { Rule::Merge } else { Rule::Update };
-        Self { rule, ..self }.apply(&mut qualifiers.attributes, fragment.attributes)?;
-        instance.observed_at = fragment.observed_at.apply(instance.observed_at);
+        Self { rule, ..self }.apply(&mut qualifiers.attributes, &fragment.attributes)?;
+        instance.observed_at = fragment.observed_at.clone().apply(instance.observed_at);
         instance.modified_at = self.now;
         instance.qualifiers = qualifiers.boxed();
         Ok(())
     }
 
     /// The value of a member of a new instance; a Null for it is refused where Nulls are.
-    fn given<T>(
+    fn given<T: Clone>(
         self,
         name: &AttrName,
         member: &str,
-        patch: Patch<T>,
+        patch: &Patch<T>,
     ) -> Result<Option<T>, InvalidFragment> {
         match self.rule {
             Rule::Append(_) => set_or_absent(member, patch)
+                .map(Option::<&T>::cloned)
                 .map_err(|InvalidFragment(reason)| InvalidFragment(format!("{name}: {reason}"))),
-            Rule::Update | Rule::Partial | Rule::Merge => Ok(patch.apply(None)),
+            Rule::Update | Rule::Partial | Rule::Merge => Ok(patch.clone().apply(None)),
         }
     }
 }

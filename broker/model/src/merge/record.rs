@@ -96,10 +96,10 @@ impl Writer {
         previous: Option<&Instance>,
     ) -> Result<(Instance, Option<Timestamp>), InvalidFragment> {
         let Some(value) = take_deleted(&mut instance) else {
-            return Ok((self.build(name, instance, previous)?, None));
+            return Ok((self.build(name, &instance, previous)?, None));
         };
         let deleted_at = deleted_at.or(observed_at(&instance)).unwrap_or(self.now);
-        Ok((self.build_with(name, value, instance, previous)?, Some(deleted_at)))
+        Ok((self.build_with(name, value, &instance, previous)?, Some(deleted_at)))
     }
 }
 

@@ -34,7 +34,7 @@ pub(super) fn is_null_text(json: &Json) -> bool {
 pub(super) fn replaced(
     name: &AttrName,
     current: Option<&Value>,
-    given: FragmentValue,
+    given: &FragmentValue,
 ) -> Result<Value, InvalidFragment> {
     let value = typed(name, current, given)?;
     if value.kind != AttributeType::JsonProperty && has_null(&value.json) {
@@ -49,7 +49,7 @@ pub(super) fn replaced(
 pub(super) fn merged(
     name: &AttrName,
     current: Option<&Value>,
-    given: FragmentValue,
+    given: &FragmentValue,
 ) -> Result<Value, InvalidFragment> {
     let value = typed(name, current, given)?;
     let goes_inside = match value.kind {
@@ -77,7 +77,7 @@ pub(super) fn merged(
 fn typed(
     name: &AttrName,
     current: Option<&Value>,
-    given: FragmentValue,
+    given: &FragmentValue,
 ) -> Result<Value, InvalidFragment> {
     match (given, current) {
         (FragmentValue::Null, _) => Err(InvalidFragment(format!("{name} has no value"))),
@@ -88,13 +88,15 @@ fn typed(
                 value.kind.as_str()
             )))
         }
-        (FragmentValue::Typed(value), _) => Ok(value),
-        (FragmentValue::Simplified(json), Some(current)) => simplified(name, current.kind, json),
+        (FragmentValue::Typed(value), _) => Ok(value.clone()),
+        (FragmentValue::Simplified(json), Some(current)) => {
+            simplified(name, current.kind, json.clone())
+        }
         (FragmentValue::Simplified(json), None) => {
-            if looks_like_geometry(&json) {
-                simplified(name, AttributeType::GeoProperty, json)
+            if looks_like_geometry(json) {
+                simplified(name, AttributeType::GeoProperty, json.clone())
             } else {
-                Ok(Value { kind: AttributeType::Property, json })
+                Ok(Value { kind: AttributeType::Property, json: json.clone() })
             }
         }
     }
