@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use criterion::{Criterion, Throughput};
 use musubi_context::{Context, Form, Renderer, Representation, render_entity};
-use musubi_model::Entity;
+use musubi_model::{Entity, Json};
 
 use entities::{BOTH, contexts, entity};
 
@@ -33,7 +33,7 @@ fn main() -> Result<(), Box<dyn Error>> {
         }
     }
     for (name, context) in contexts()? {
-        let entities = vec![entity(entities::FIVE, &context)?; PAGE];
+        let entities = unlike(&entity(entities::FIVE, &context)?)?;
         page(&mut criterion, name, &entities, &context)?;
     }
     criterion.final_summary();
@@ -63,6 +63,20 @@ fn one(
     }
     group.finish();
     Ok(())
+}
+
+/// Entities like this one, each with an id and a first value of its own.
+fn unlike(entity: &Entity) -> Result<Vec<Entity>, Box<dyn Error>> {
+    let other = |number: usize| {
+        let mut other = entity.clone();
+        other.id = format!("{}{number:06}", entity.id).parse()?;
+        let first = other.attributes.first_mut().and_then(|first| first.instances.first_mut());
+        if let Some(first) = first {
+            first.value.json = Json::from_compact(number.to_string());
+        }
+        Ok(other)
+    };
+    (0..PAGE).map(other).collect()
 }
 
 /// A page of entities that have their names in common.

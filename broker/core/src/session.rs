@@ -76,7 +76,8 @@ impl Session {
         filter: Filter,
         at: Timestamp,
     ) -> Result<Option<Found>, Error> {
-        Ok(self.some(filter, 1, Some(at)).await?.pop())
+        let query = self.seen(filter, 1, Some(at));
+        Ok(self.broker.store().select(&self.tenant, &query).await?.items.pop())
     }
 
     /// The visible entities that satisfy `filter` at that moment, or with all that is kept of them
@@ -87,15 +88,20 @@ impl Session {
         limit: usize,
         at: Option<Timestamp>,
     ) -> Result<Vec<Found>, Error> {
-        let query = EntityQuery {
+        let query = self.seen(filter, limit, at);
+        Ok(self.broker.store().select(&self.tenant, &query).await?.items)
+    }
+
+    /// A query for the first entities that the caller may see.
+    fn seen(&self, filter: Filter, limit: usize, at: Option<Timestamp>) -> EntityQuery {
+        EntityQuery {
             filter: self.caller.narrow(filter),
             at,
             start: Start::Offset(0),
             limit,
             count: false,
             ..EntityQuery::default()
-        };
-        Ok(self.broker.store().select(&self.tenant, &query).await?.items)
+        }
     }
 
     pub(crate) fn record_key(&self, kind: RecordKind, key: impl Into<String>) -> RecordKey {

@@ -76,6 +76,7 @@ pub(crate) async fn page(
         total: shown.total,
         more: shown.more,
         last: seal.zip(shown.last.filter(|_| shown.more)).map(|(seal, end)| seal.cursor(end)),
+        next: Some(&listing.next),
     };
     listing.paging.add_headers(&mut headers, &list);
     Ok(entity_map::of_many(view.answer(body, headers), map))

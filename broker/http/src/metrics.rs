@@ -1,8 +1,6 @@
 //! Counts and times of requests, by route. The counters of a route are found without asking a map
 //! that all requests share.
 
-use std::sync::Arc;
-
 use http::{Method, StatusCode};
 use parking_lot::RwLock;
 use prometheus_client::metrics::counter::Counter;
@@ -46,11 +44,11 @@ impl Metrics {
     }
 
     /// The metrics of one route.
-    pub(crate) fn route(&self, route: &'static str) -> Arc<RouteMetrics> {
+    pub(crate) fn route(&self, route: &'static str) -> RouteMetrics {
         let labels = vec![("route", route.to_owned())];
         let duration = self.durations.get_or_create_owned(&labels);
         let requests = self.requests.clone();
-        Arc::new(RouteMetrics { route, requests, duration, counters: RwLock::default() })
+        RouteMetrics { route, requests, duration, counters: RwLock::default() }
     }
 }
 

@@ -250,7 +250,7 @@ impl Table {
     }
 
     fn gate(&self, path: &'static str) -> GateLayer {
-        GateLayer { app: self.app.clone(), metrics: self.metrics.route(path) }
+        GateLayer::new(self.app.clone(), self.metrics.route(path))
     }
 }
 

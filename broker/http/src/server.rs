@@ -11,11 +11,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
+use futures_util::future::BoxFuture;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::{Semaphore, watch};
+use tokio::sync::{AcquireError, OwnedSemaphorePermit, Semaphore, watch};
 use tokio::task::JoinSet;
 use tower::Service;
 
@@ -54,6 +55,9 @@ impl Default for ServeOptions {
 /// files.
 const PAUSE: Duration = Duration::from_millis(100);
 
+/// The place of a connection among those that may be open.
+type Slot = Result<OwnedSemaphorePermit, AcquireError>;
+
 /// Serves HTTP/1.1 until `shutdown` completes; then accepts nothing more, lets the requests that
 /// are being answered finish, and returns when they have or [`ServeOptions::drain`] is over.
 ///
@@ -65,9 +69,19 @@ pub async fn serve(
     listener: TcpListener,
     router: Router,
     options: ServeOptions,
-    shutdown: impl Future<Output = ()>,
+    shutdown: impl Future<Output = ()> + Send,
 ) -> io::Result<()> {
-    let mut shutdown = pin!(shutdown);
+    serve_until(listener, router, options, Box::pin(shutdown)).await
+}
+
+/// The same for one type, so that what serves a connection is compiled here and not with whoever
+/// calls it, who may want it small rather than quick.
+async fn serve_until(
+    listener: TcpListener,
+    router: Router,
+    options: ServeOptions,
+    mut shutdown: BoxFuture<'_, ()>,
+) -> io::Result<()> {
     let (stop, stopping) = watch::channel(());
     let slots = Arc::new(Semaphore::new(options.connections));
     let mut connections = JoinSet::new();
@@ -105,11 +119,11 @@ pub async fn serve(
 
 /// Serves one connection until it ends, or has finished its request after the shutdown began. The
 /// slot is taken until then.
-async fn connection<S>(
+async fn connection(
     stream: TcpStream,
     router: Router,
     options: ServeOptions,
-    (mut stopping, _slot): (watch::Receiver<()>, S),
+    (mut stopping, _slot): (watch::Receiver<()>, Slot),
 ) {
     // Answers are one piece; to hold them back for more would only cost time.
     if let Err(error) = stream.set_nodelay(true) {

@@ -180,6 +180,7 @@ pub(crate) async fn list(
         total: page.total,
         more: page.more,
         last: None,
+        next: None,
     };
     paging.add_headers(&mut headers, &list);
     Ok(showing.respond(body, headers))

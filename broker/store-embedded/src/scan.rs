@@ -14,7 +14,7 @@ use tokio::time::Instant;
 
 use crate::answer::Answer;
 use crate::cost::{Cost, Meter, is_little};
-use crate::fetch::{TOGETHER, fetch};
+use crate::fetch::{TOGETHER, fetch, reach};
 use crate::lent;
 use crate::neighbors::Neighbors;
 use crate::plan::{Plan, Residue, unindexed};
@@ -293,9 +293,14 @@ fn slice(table: &Table, slots: &RoaringBitmap, first: u32) -> (Vec<Found>, u32) 
     candidates.advance_to(first);
     let mut slice = Vec::with_capacity(SLICE.min(count(slots)));
     let mut next = first;
-    for slot in candidates.take(SLICE) {
-        next = slot.saturating_add(1);
-        slice.extend(table.at(slot).cloned());
+    let mut room = [0; TOGETHER];
+    for _ in 0..SLICE / TOGETHER {
+        let slots = candidates.next_many(&mut room);
+        let Some(last) = slots.last() else { break };
+        next = last.saturating_add(1);
+        let found = || slots.iter().filter_map(|slot| table.at(*slot));
+        reach(found().map(|found| &*found.entity));
+        slice.extend(found().cloned());
     }
     (slice, next)
 }

@@ -55,9 +55,10 @@ impl<T: Reading> FromRequestParts<App> for Read<T> {
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, Problem> {
-        let linked = match parts.headers.contains_key(header::LINK) {
-            true => Some(link::context(app, &parts.headers).await?),
-            false => None,
+        let linked = if parts.headers.contains_key(header::LINK) {
+            Some(link::context(app, &parts.headers).await?)
+        } else {
+            None
         };
         let asked = Asked::of(parts, linked.as_ref(), app);
         let query = parts.uri.query();

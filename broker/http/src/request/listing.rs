@@ -13,7 +13,7 @@ use crate::request::criteria::{self, Criteria, Selectors};
 use crate::request::entity_map::MapRequest;
 use crate::request::known::{Reading, Readings};
 use crate::request::names::Names;
-use crate::request::paging::{self, Paging};
+use crate::request::paging::{self, NextLink, Paging};
 use crate::request::parameters::{Parameter, Parameters};
 use crate::view::{self, View};
 
@@ -24,6 +24,7 @@ pub(crate) struct Listing {
     pub(crate) view: View,
     pub(crate) map: MapRequest,
     pub(crate) paging: Paging,
+    pub(crate) next: NextLink,
     pub(crate) parameters: Parameters,
 }
 
@@ -98,7 +99,7 @@ impl Listing {
             count: paging.count,
             ..EntityQuery::default()
         };
-        Ok(Self { query, view, map, paging, parameters })
+        Ok(Self { query, view, map, paging, next: NextLink::default(), parameters })
     }
 }
 

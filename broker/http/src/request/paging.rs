@@ -1,6 +1,8 @@
 //! Which part of a list is wanted, and where the parts beside it are (CIM 009, clauses 5.5.9 and
 //! 6.3.10).
 
+use std::sync::OnceLock;
+
 use http::{HeaderMap, HeaderName, HeaderValue, header};
 use musubi_broker::Seal;
 use musubi_query::Start;
@@ -101,28 +103,35 @@ impl Paging {
         if let Some(total) = list.total {
             headers.insert(RESULTS_COUNT, HeaderValue::from(total));
         }
-        let mut add = |relation: &str, name: &str, value: &str| {
-            let target = list.link(name, value, self.limit);
-            if let Some(link) = page_header(target, relation, list.media.name()) {
-                headers.append(header::LINK, link);
-            }
-        };
         if self.limit == 0 {
             return;
         }
         if self.is_by_cursor() {
             if let (true, Some(last)) = (list.more, &list.last) {
-                add("next", "after", last);
+                let next = list.header("next", ("after", last), self.limit);
+                add(headers, next);
             }
             return;
         }
         if list.more {
-            let next = self.offset.saturating_add(self.limit);
-            add("next", "offset", &next.to_string());
+            let next = || {
+                let next = self.offset.saturating_add(self.limit);
+                list.header("next", ("offset", &next.to_string()), self.limit)
+            };
+            let known = list.next.map_or_else(next, |link| link.at(list.path, next));
+            add(headers, known);
         }
         if self.offset > 0 {
-            add("prev", "offset", &self.offset.saturating_sub(self.limit).to_string());
+            let previous = self.offset.saturating_sub(self.limit).to_string();
+            let previous = list.header("prev", ("offset", &previous), self.limit);
+            add(headers, previous);
         }
+    }
+}
+
+fn add(headers: &mut HeaderMap, link: Option<HeaderValue>) {
+    if let Some(link) = link {
+        headers.append(header::LINK, link);
     }
 }
 
@@ -141,9 +150,32 @@ pub(crate) struct List<'a> {
     pub(crate) more: bool,
     /// The cursor behind the last item of this page, for lists that are cut by cursor.
     pub(crate) last: Option<String>,
+    /// The header that points at the next page, where that is remembered.
+    pub(crate) next: Option<&'a NextLink>,
+}
+
+/// The header that points at the page after one at an offset: always the same for the same request.
+#[derive(Debug, Default)]
+pub(crate) struct NextLink(OnceLock<(Box<str>, Option<HeaderValue>)>);
+
+impl NextLink {
+    /// That for a request to this path, made the first time.
+    fn at(&self, path: &str, make: impl Fn() -> Option<HeaderValue>) -> Option<HeaderValue> {
+        let (known, link) = self.0.get_or_init(|| (path.into(), make()));
+        if **known == *path { link.clone() } else { make() }
+    }
 }
 
 impl List<'_> {
+    fn header(
+        &self,
+        relation: &str,
+        (name, value): (&str, &str),
+        limit: usize,
+    ) -> Option<HeaderValue> {
+        page_header(self.link(name, value, limit), relation, self.media.name())
+    }
+
     /// The beginning of a link: a `<`, and the request again, but from there on, as a relative URL
     /// with its parameters sorted by name. A query in a body has to be sent again with it.
     fn link(&self, name: &str, value: &str, limit: usize) -> String {
@@ -188,6 +220,7 @@ mod tests {
             total: None,
             more,
             last: Some("00c0ffee00c0ffee".to_owned()),
+            next: None,
         };
         paging.add_headers(&mut headers, &list);
         headers

@@ -28,9 +28,19 @@ use crate::session::TENANT;
 
 /// Puts a [`Gate`] around the handlers of one route.
 #[derive(Clone, Debug)]
-pub(crate) struct GateLayer {
-    pub(crate) app: App,
-    pub(crate) metrics: Arc<RouteMetrics>,
+pub(crate) struct GateLayer(Arc<Surroundings>);
+
+#[derive(Debug)]
+struct Surroundings {
+    app: App,
+    metrics: RouteMetrics,
+}
+
+impl GateLayer {
+    /// What puts gates around the handlers of the route with these metrics.
+    pub(crate) fn new(app: App, metrics: RouteMetrics) -> Self {
+        Self(Arc::new(Surroundings { app, metrics }))
+    }
 }
 
 impl<S> Layer<S> for GateLayer {
@@ -63,17 +73,17 @@ where
 
     fn call(&mut self, mut request: Request) -> Self::Future {
         static NUMBER: AtomicU64 = AtomicU64::new(1);
-        let metrics = self.layer.metrics.clone();
+        let GateLayer(around) = self.layer.clone();
         let started = Instant::now();
         let method = request.method().clone();
-        let wishes = Wishes::of(&mut request, &self.layer.app);
+        let wishes = Wishes::of(&mut request, &around.app);
         let span = tracing::debug_span!(
             "request",
             request.id = NUMBER.fetch_add(1, Ordering::Relaxed),
-            route = metrics.route,
+            route = around.metrics.route,
             method = %method,
         );
-        let answer = match check_name(&self.layer.app, &request) {
+        let answer = match check_name(&around.app, &request) {
             Ok(()) => Ok(AssertUnwindSafe(self.inner.call(request)).catch_unwind()),
             Err(error) => Err(error),
         };
@@ -87,7 +97,7 @@ where
             };
             let response = wishes.grant(response);
             let duration = started.elapsed();
-            metrics.count(&method, response.status(), duration);
+            around.metrics.count(&method, response.status(), duration);
             tracing::debug!(
                 status = response.status().as_u16(),
                 duration_us = u64::try_from(duration.as_micros()).unwrap_or(u64::MAX),

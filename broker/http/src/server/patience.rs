@@ -20,8 +20,10 @@ use crate::server::request_line::RequestLine;
 #[derive(Debug)]
 pub(crate) struct Activity {
     opened: Instant,
-    /// Whether a request has arrived and is not answered yet.
+    /// Whether a request has arrived of which no answer was written yet.
     answering: AtomicBool,
+    /// Whether the head of its answer is there.
+    answered: AtomicBool,
     /// When it last was answered or written to, in milliseconds after it was opened.
     last: AtomicU64,
 }
@@ -32,23 +34,28 @@ impl Activity {
         Arc::new(Self {
             opened: Instant::now(),
             answering: AtomicBool::new(false),
+            answered: AtomicBool::new(false),
             last: AtomicU64::new(0),
         })
     }
 
     /// The head of a request is there.
     pub(crate) fn asked(&self) {
+        self.answered.store(false, Ordering::Relaxed);
         self.answering.store(true, Ordering::Relaxed);
     }
 
     /// The head of the answer is there.
     pub(crate) fn answered(&self) {
-        self.wrote();
-        self.answering.store(false, Ordering::Relaxed);
+        self.answered.store(true, Ordering::Relaxed);
     }
 
     fn wrote(&self) {
         self.last.store(self.age(), Ordering::Relaxed);
+        // What is written before the answer, such as that a body may come, is none.
+        if self.answered.load(Ordering::Relaxed) {
+            self.answering.store(false, Ordering::Relaxed);
+        }
     }
 
     fn age(&self) -> u64 {

@@ -119,6 +119,7 @@ async fn page(session: &Session, uri: &Uri, listing: Listing) -> Result<Response
         total: page.total,
         more: page.more,
         last: end.map(|item| item.evolution.id.as_str().to_owned()),
+        next: None,
     };
     paging.add_headers(&mut headers, &list);
     let seal = session.seal().await;

@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use crate::support::{Api, ENTITIES, LD_JSON};
+use crate::support::{Api, ENTITIES, LD_JSON, LINK};
 
 const GEO_JSON: &str = "application/geo+json";
 
@@ -166,4 +166,45 @@ async fn every_entity_of_a_page_carries_its_context() {
     let answer = api.get_with(&query, &[("accept", "text/html")]).await;
     answer.is_problem(406, "InvalidRequest");
     assert!(answer.body.contains(LD_JSON), "{}", answer.body);
+}
+
+/// What was read of a request is kept for others, so it has to be that of their own headers.
+#[tokio::test]
+async fn a_request_is_answered_the_same_whatever_came_before() {
+    let of = |path: &'static str, headers: &'static [(&'static str, &'static str)]| (path, headers);
+    let pages = ["?type=City&limit=2", "?type=City&limit=2&offset=1", "?type=City&after=&limit=1"];
+    let wrong = ["?type=City&limit=x", "?limit=2", "?type=City&nothing=1", "?type=City&type=City"];
+    let others = ["/urn:ngsi-ld:City:a", "/urn:ngsi-ld:City:a?options=concise"];
+    let patterns = ["?type=City&idPattern=%5Eurn", "?type=City&q=label~=cit.*"];
+    let headers: [&[(&str, &str)]; 6] = [
+        &[],
+        &[("accept", LD_JSON)],
+        &[("accept", GEO_JSON)],
+        &[("accept", GEO_JSON), ("prefer", "body=json")],
+        &[("link", LINK)],
+        &[("accept", "text/html")],
+    ];
+    let paths = pages.into_iter().chain(wrong).chain(others).chain(patterns);
+    let requests: Vec<_> =
+        paths.flat_map(|path| headers.map(|headers| of(path, headers))).collect();
+    let asked = async |api: &Api, (path, headers): (&str, &[(&str, &str)])| {
+        let answer = api.get_with(&format!("{ENTITIES}{path}"), headers).await;
+        // Where a page ends is sealed by each broker for itself.
+        let links = answer.headers("link").into_iter();
+        let links: Vec<String> =
+            links.map(|link| link.split("after=").next().unwrap().to_owned()).collect();
+        (answer.status, links, answer.header("content-type").to_owned(), answer.body)
+    };
+    let (once, twice) = (api().await, api().await);
+    let mut alone = Vec::new();
+    for request in &requests {
+        let found = asked(&once, *request).await;
+        assert_eq!(asked(&twice, *request).await, found, "{request:?}");
+        alone.push(found);
+    }
+    for (request, found) in requests.iter().zip(&alone).rev() {
+        let fresh = api().await;
+        assert_eq!(asked(&fresh, *request).await, *found, "{request:?}");
+        assert_eq!(asked(&twice, *request).await, *found, "{request:?}");
+    }
 }
