@@ -17,7 +17,7 @@ pub(crate) fn fetch<'e>(
     entities: impl Iterator<Item = &'e Entity> + Clone,
     name: Option<&AttrName>,
 ) {
-    black_box(entities.clone().map(|entity| entity.attributes.len()).fold(0, usize::wrapping_add));
+    reach(entities.clone());
     let of_attributes = |entity: &Entity| {
         let instances = entity.attributes.iter().map(|attribute| attribute.instances.len());
         instances.fold(if name.is_none() { head(entity) } else { 0 }, usize::wrapping_add)
