@@ -36,6 +36,8 @@ pub(crate) fn show(
     if let Some(mut matching) = from_start(table, slots, query) {
         // One more than are wanted tells whether there are more.
         let mut room = [0; LENT + 1];
+        // In roaring 0.12.0 this is wrong for a container that is one full run. Nothing here makes runs
+        // (`optimize`, `insert_range`).
         let found = matching.next_many(room.get_mut(..=query.limit)?);
         more = found.len() > query.limit;
         for slot in found.iter().take(query.limit) {

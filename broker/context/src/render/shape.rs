@@ -139,7 +139,9 @@ impl Shape {
             let length = time.iter().position(|byte| *byte == b'"').unwrap_or_default();
             part.time = start..start + length;
         }
-        self.text = text.to_vec();
+        if text.len() <= MAX_TEXT {
+            self.text = text.to_vec();
+        }
     }
 
     /// Whether an entity may be of this shape, seen from its type and how many attributes it has.
@@ -293,11 +295,12 @@ impl LentShapes {
     /// Keeps a shape.
     pub(super) fn keep(&mut self, shape: Shape) {
         let Some(shapes) = &mut self.0 else { return };
-        if shape.text.len() > MAX_TEXT {
-            return;
-        }
         let Shapes { known, last, oldest, missed } = &mut **shapes;
         *missed = 0;
+        // Its text was too long to be kept.
+        if shape.text.is_empty() {
+            return;
+        }
         if known.len() < MAX_SHAPES {
             *last = known.len();
             known.push(shape);

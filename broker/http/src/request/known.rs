@@ -27,6 +27,10 @@ const PLACES: usize = 32;
 /// The longest query string of which the reading is kept, in bytes.
 const MAX_QUERY: usize = 512;
 
+/// The most names, or other parts, that a query string may have if they are to be read in a linked
+/// context, where a short one may stand for one of two kilobytes.
+const MAX_NAMES: usize = 24;
+
 /// The largest context that is kept with a reading, in bytes.
 const MAX_CONTEXT: usize = 64 << 10;
 
@@ -67,13 +71,21 @@ impl<T: Reading> FromRequestParts<App> for Read<T> {
             return Ok(Self(reading));
         }
         let context = linked.unwrap_or_else(Context::core);
-        let is_light = context.weight() <= MAX_CONTEXT;
+        let is_light = context.weight() <= MAX_CONTEXT
+            && (asked.is_some_and(|asked| asked.context == Context::core_number())
+                || names(query) <= MAX_NAMES);
         let reading = Arc::new(T::read(query, &parts.headers, context, app)?);
         if let Some(asked) = asked.filter(|_| is_light && reading.is_small()) {
             T::kept().with(|kept| kept.keep(asked, query, &reading));
         }
         Ok(Self(reading))
     }
+}
+
+/// At most how many names a query string holds.
+fn names(query: Option<&str>) -> usize {
+    let is_part = |one: char| one.is_ascii_alphanumeric() || matches!(one, '_' | '-' | ':');
+    query.unwrap_or_default().split(|one: char| !is_part(one)).count()
 }
 
 /// What a reading depends on beside the query string.
