@@ -20,7 +20,7 @@ use tokio::time::Instant;
 use self::log::{Behind, End, Entry, Holes, Log};
 use self::pending::Pending;
 use self::rows::KeptRows;
-use self::tables::{Batch, Kept, Tables, guarded};
+use self::tables::{Batch, Kept, Open, Tables, guarded};
 use self::worker::Worker;
 use crate::codec;
 
@@ -147,7 +147,7 @@ impl Engine {
     /// Opens the engine in this data folder, or makes it.
     pub(crate) fn open(folder: &Path, opening: Opening) -> Result<Self> {
         let tables = Tables::open(&folder.join(TABLES))?;
-        let mark = tables.marked()?;
+        let mark = tables.there().map_or(Ok(0), Open::marked)?;
         let pending = Pending::new(opening.pending_bytes);
         let mut rows = Replayed::default();
         let log = Log::open(&folder.join(LOG), (mark, opening.holes()), &mut |batch, entry| {
@@ -311,7 +311,7 @@ impl Engine {
     pub(crate) fn record(&self, key: &[u8]) -> Result<Option<Vec<u8>>> {
         match self.inner.pending.record(key) {
             Some((_, row)) => Ok(row.map(|row| row.to_vec())),
-            None => self.inner.tables.record(key),
+            None => self.inner.tables.there().map_or(Ok(None), |tables| tables.record(key)),
         }
     }
 
@@ -319,13 +319,14 @@ impl Engine {
     pub(crate) fn ceilings(&self) -> Result<Option<Vec<u8>>> {
         match self.inner.pending.ceilings() {
             Some(row) => Ok(Some(row.to_vec())),
-            None => self.inner.tables.ceilings(),
+            None => self.inner.tables.there().map_or(Ok(None), Open::ceilings),
         }
     }
 
     /// Bytes of the engine's files.
     pub(crate) fn disk_bytes(&self) -> u64 {
-        self.inner.tables.disk_bytes() + self.inner.log.disk_bytes()
+        let tables = self.inner.tables.there().map_or(0, Open::disk_bytes);
+        tables + self.inner.log.disk_bytes()
     }
 }
 
@@ -353,14 +354,15 @@ impl Inner {
         let Some(frozen) = self.pending.frozen() else { return Ok(()) };
         // The tables must never hold what a power cut takes from the log.
         self.log.sync_beside(Behind::Checkpointer)?;
-        self.tables.wait_for_room()?;
-        self.tables.fill(Kept::State, |put| {
+        let tables = self.tables.made()?;
+        tables.wait_for_room()?;
+        tables.fill(Kept::State, |put| {
             frozen.sorted().iter().try_for_each(|row| put(row.key(), row.row()))
         })?;
-        self.tables.fill(Kept::Records, |put| {
+        tables.fill(Kept::Records, |put| {
             frozen.records().iter().try_for_each(|(key, row)| put(key, row.as_deref()))
         })?;
-        self.tables.mark(frozen.upto(), frozen.ceilings())?;
+        tables.mark(frozen.upto(), frozen.ceilings())?;
         self.mark.store(frozen.upto(), Ordering::Release);
         self.pending.forget_frozen();
         self.log.drop_unneeded(frozen.upto())

@@ -88,7 +88,7 @@ impl Folder {
         match folder.format()? {
             Some(NEWEST) => {}
             Some(found) => migrations::migrate(path, found, &MIGRATIONS)?,
-            None if folder.tables().exists() => {
+            None if folder.tables().exists() || path.join(engine::LOG).exists() => {
                 return Err(OpenError::NotAStore(path.to_owned()).into());
             }
             None => write_format(path, NEWEST)?,

@@ -42,12 +42,12 @@ impl Bulk {
                 });
             }
         };
-        self.tables.fill(kept, |put| fill(&mut |key, row| put(key, Some(row))))
+        self.tables.made()?.fill(kept, |put| fill(&mut |key, row| put(key, Some(row))))
     }
 
     /// Makes everything safe from a power cut, and closes the engine.
     pub(crate) fn finish(self) -> Result<()> {
         let upto = self.log.finish()?;
-        self.tables.mark(upto, None)
+        self.tables.made()?.mark(upto, None)
     }
 }

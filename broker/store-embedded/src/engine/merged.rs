@@ -10,13 +10,13 @@ pub(super) type Upper<'u> = (&'u [u8], Option<&'u [u8]>);
 
 /// The rows of a table and of what is on top, in the order of their keys.
 pub(super) struct Merged<U: Iterator> {
-    lower: fjall::Iter,
+    lower: Option<fjall::Iter>,
     next: Option<StateRow>,
     upper: Peekable<U>,
 }
 
 impl<'u, U: Iterator<Item = Upper<'u>>> Merged<U> {
-    pub(super) fn new(lower: fjall::Iter, upper: U) -> Self {
+    pub(super) fn new(lower: Option<fjall::Iter>, upper: U) -> Self {
         Self { lower, next: None, upper: upper.peekable() }
     }
 
@@ -24,8 +24,14 @@ impl<'u, U: Iterator<Item = Upper<'u>>> Merged<U> {
     pub(super) fn next(&mut self) -> Result<Option<StateRow>> {
         loop {
             if self.next.is_none() {
-                let row =
-                    guarded(|| Ok(self.lower.next().map(fjall::Guard::into_inner).transpose()?))?;
+                let row = guarded(|| {
+                    Ok(self
+                        .lower
+                        .as_mut()
+                        .and_then(Iterator::next)
+                        .map(fjall::Guard::into_inner)
+                        .transpose()?)
+                })?;
                 self.next = row.map(|(key, value)| StateRow { key, value });
             }
             let Some((key, value)) = self.upper.peek().copied() else {

@@ -11,7 +11,7 @@ use std::path::Path;
 use fjall::{Keyspace, Readable as _, Snapshot};
 
 use super::bulk::{Bulk, Put};
-use super::tables::{Kept, Tables, guarded, table};
+use super::tables::{Kept, Open, Tables, guarded, table};
 use super::{EngineError, LOG, Result, TABLES, Table};
 
 /// What the names of the tables of the log begin with.
@@ -70,14 +70,15 @@ fn make_anew(folder: &Path) -> Result<()> {
     }
     crate::folder::create_durably(&beside).map_err(making)?;
     let old = Tables::open(&folder.join(TABLES))?;
+    let old = old.made()?;
     let mut new = Bulk::create(&beside)?;
-    let snapshot = old.snapshot()?;
+    let snapshot = guarded(|| Ok(old.database().snapshot()))?;
     for (kept, table) in
         [(Kept::State, Table::State), (Kept::Records, Table::Records), (Kept::Meta, Table::Meta)]
     {
         new.fill(table, |put| each(&snapshot, old.keyspace(kept), put))?;
     }
-    for part in parts(&old)? {
+    for part in parts(old)? {
         new.fill(Table::Log, |put| each(&snapshot, &part, put))?;
     }
     new.finish()
@@ -94,7 +95,7 @@ fn each(snapshot: &Snapshot, keyspace: &Keyspace, put: Put<'_>) -> Result<()> {
 }
 
 /// The tables of the log, oldest first.
-fn parts(tables: &Tables) -> Result<Vec<Keyspace>> {
+fn parts(tables: &Open) -> Result<Vec<Keyspace>> {
     guarded(|| {
         let database = tables.database();
         let mut parts = Vec::new();
@@ -120,6 +121,7 @@ mod tests {
     /// An engine with these changes of a log in tables of at most three, and a row of state for each.
     fn older(folder: &Path, changes: std::ops::RangeInclusive<u64>) {
         let tables = Tables::open(&folder.join(TABLES)).unwrap();
+        let tables = tables.made().unwrap();
         let numbers: Vec<u64> = changes.collect();
         for part in numbers.chunks(3) {
             let name = format!("{PREFIX}{:020}", part[0]);
@@ -164,7 +166,7 @@ mod tests {
             view.page(table, None, usize::MAX, visit).unwrap();
             assert_eq!(seen, changes.clone().collect::<Vec<_>>(), "{table:?}");
         }
-        assert_eq!(parts(&engine.inner.tables).unwrap().len(), 0);
+        assert_eq!(parts(engine.inner.tables.made().unwrap()).unwrap().len(), 0);
     }
 
     #[test]
@@ -205,6 +207,7 @@ mod tests {
         take_over(folder.path()).unwrap();
         {
             let tables = Tables::open(&folder.path().join(TABLES)).unwrap();
+            let tables = tables.made().unwrap();
             let delete = |put: super::super::tables::Put<'_>| {
                 (1..=20).try_for_each(|number| put(&codec::log_key(Sequence(number)), None))
             };
@@ -212,6 +215,7 @@ mod tests {
             tables.keyspace(Kept::State).major_compact().unwrap();
         }
         let tables = Tables::open(&folder.path().join(TABLES)).unwrap();
+        let tables = tables.made().unwrap();
         assert_eq!(tables.keyspace(Kept::State).len().unwrap(), 0);
     }
 

@@ -3,10 +3,8 @@
 use std::ops::Bound;
 use std::sync::Arc;
 
-use fjall::Readable as _;
-
 use super::merged::Merged;
-use super::tables::{Kept, guarded};
+use super::tables::Kept;
 use super::{Engine, EngineError, View};
 
 /// The engine, for those who only read. What a batch writes is seen when it was shown.
@@ -45,8 +43,7 @@ impl Published {
         let range = (start, Bound::Excluded(end));
         let (upper, snapshot) = inner.pending.records(range, || inner.tables.snapshot());
         let snapshot = snapshot?;
-        let records = inner.tables.keyspace(Kept::Records);
-        let lower = guarded(|| Ok(snapshot.range::<&[u8], _>(records, range)))?;
+        let lower = inner.tables.rows(snapshot.as_ref(), Kept::Records, range)?;
         let upper = upper.iter().map(|(key, row)| (&**key, row.as_deref()));
         let mut rows = Merged::new(lower, upper);
         while let Some(row) = rows.next()? {

@@ -9,14 +9,18 @@
 //!   from the log when the store is opened. So it does not matter where a kill comes between.
 //! - Any error of the journal poisons the database until it is opened again. An [`Engine`](super::Engine)
 //!   that has failed is only dropped.
+//! - A store that has little, or nothing yet, is its log: the tables are made when something is put into
+//!   them for the first time. To make them takes more syncs than all else at a first start.
 //! - It panics where it meets what it does not expect. A panic is an error here, like any other.
 
+use std::ops::Bound;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::path::Path;
+use std::path::{Path, PathBuf};
+use std::sync::OnceLock;
 use std::time::Duration;
 
 use fjall::config::{BlockSizePolicy, FilterPolicy};
-use fjall::{Database, Keyspace, KeyspaceCreateOptions, PersistMode, Snapshot};
+use fjall::{Database, Keyspace, KeyspaceCreateOptions, PersistMode, Readable as _, Snapshot};
 use tokio::time::Instant;
 
 use super::{EngineError, Result};
@@ -68,17 +72,24 @@ pub(super) enum Kept {
     Meta,
 }
 
-/// The open tables.
+/// The tables, open if they are there.
+#[derive(Debug)]
 pub(super) struct Tables {
+    path: PathBuf,
+    open: OnceLock<Open>,
+}
+
+/// The open tables.
+pub(super) struct Open {
     database: Database,
     state: Keyspace,
     records: Keyspace,
     meta: Keyspace,
 }
 
-impl std::fmt::Debug for Tables {
+impl std::fmt::Debug for Open {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Tables").finish_non_exhaustive()
+        f.debug_struct("Open").finish_non_exhaustive()
     }
 }
 
@@ -89,8 +100,53 @@ impl Tables {
     /// The key of the row of the ceilings.
     pub(super) const CEILINGS: &[u8] = b"ceilings";
 
-    /// Opens the tables in this folder, or makes them.
+    /// Opens the tables in this folder, if they are there.
     pub(super) fn open(path: &Path) -> Result<Self> {
+        let tables = Self { path: path.to_owned(), open: OnceLock::new() };
+        if path.exists() {
+            tables.made()?;
+        }
+        Ok(tables)
+    }
+
+    /// The tables, which are made if they are not there. One thread at a time may ask for that.
+    pub(super) fn made(&self) -> Result<&Open> {
+        if let Some(open) = self.open.get() {
+            return Ok(open);
+        }
+        let made = Open::at(&self.path)?;
+        Ok(self.open.get_or_init(|| made))
+    }
+
+    /// The tables, if they are there.
+    pub(super) fn there(&self) -> Option<&Open> {
+        self.open.get()
+    }
+
+    /// Everything as it is now; nothing if there are no tables.
+    pub(super) fn snapshot(&self) -> Result<Option<Snapshot>> {
+        self.there().map(Open::snapshot).transpose()
+    }
+
+    /// The rows of a snapshot in a range of keys.
+    pub(super) fn rows(
+        &self,
+        snapshot: Option<&Snapshot>,
+        kept: Kept,
+        range: (Bound<&[u8]>, Bound<&[u8]>),
+    ) -> Result<Option<fjall::Iter>> {
+        let (Some(open), Some(snapshot)) = (self.there(), snapshot) else { return Ok(None) };
+        guarded(|| Ok(Some(snapshot.range::<&[u8], _>(open.keyspace(kept), range))))
+    }
+
+    /// Whether the key is of a row that is the engine's own affair, not the store's.
+    pub(super) fn is_own(kept: Kept, key: &[u8]) -> bool {
+        kept == Kept::Meta && key == MARK
+    }
+}
+
+impl Open {
+    fn at(path: &Path) -> Result<Self> {
         guarded(|| {
             let database = Database::builder(path)
                 .cache_size(CACHE)
@@ -118,8 +174,7 @@ impl Tables {
         }
     }
 
-    /// Everything as it is now.
-    pub(super) fn snapshot(&self) -> Result<Snapshot> {
+    fn snapshot(&self) -> Result<Snapshot> {
         guarded(|| Ok(self.database.snapshot()))
     }
 
@@ -156,7 +211,7 @@ impl Tables {
             let mut batch = self.database.batch().durability(None);
             batch.insert(&self.meta, MARK, upto.to_be_bytes());
             if let Some(ceilings) = ceilings {
-                batch.insert(&self.meta, Self::CEILINGS, ceilings);
+                batch.insert(&self.meta, Tables::CEILINGS, ceilings);
             }
             batch.commit()?;
             Ok(self.database.persist(PersistMode::SyncAll)?)
@@ -172,11 +227,6 @@ impl Tables {
         })
     }
 
-    /// Whether the key is of a row that is the engine's own affair, not the store's.
-    pub(super) fn is_own(kept: Kept, key: &[u8]) -> bool {
-        kept == Kept::Meta && key == MARK
-    }
-
     /// A record's row.
     pub(super) fn record(&self, key: &[u8]) -> Result<Option<Vec<u8>>> {
         guarded(|| Ok(self.records.get(key)?.map(|row| row.to_vec())))
@@ -184,7 +234,7 @@ impl Tables {
 
     /// The row of the ceilings.
     pub(super) fn ceilings(&self) -> Result<Option<Vec<u8>>> {
-        guarded(|| Ok(self.meta.get(Self::CEILINGS)?.map(|row| row.to_vec())))
+        guarded(|| Ok(self.meta.get(Tables::CEILINGS)?.map(|row| row.to_vec())))
     }
 
     /// Waits until compactions have caught up, for a while.

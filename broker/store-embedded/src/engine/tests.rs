@@ -36,12 +36,15 @@ fn the_tables_hold_nothing_that_a_power_cut_could_take_from_the_log() {
     let engine = Engine::open(folder.path(), Opening::PLAIN).unwrap();
     engine.show(put(&engine, b"a", b"1"));
     checkpoint(&engine);
-    assert_eq!(engine.inner.tables.marked().unwrap(), 1);
+    assert_eq!(engine.inner.tables.made().unwrap().marked().unwrap(), 1);
     engine.show(put(&engine, b"a", b"2"));
     engine.inner.log.fails.store(true, Ordering::SeqCst);
     checkpoint(&engine);
-    assert_eq!(engine.inner.tables.marked().unwrap(), 1);
-    assert_eq!(engine.inner.tables.record(b"a").unwrap().as_deref(), Some(b"1".as_slice()));
+    assert_eq!(engine.inner.tables.made().unwrap().marked().unwrap(), 1);
+    assert_eq!(
+        engine.inner.tables.made().unwrap().record(b"a").unwrap().as_deref(),
+        Some(b"1".as_slice())
+    );
     assert_eq!(engine.record(b"a").unwrap().as_deref(), Some(b"2".as_slice()));
     // The writer hears of it.
     assert!(matches!(engine.sync(), Err(EngineError::Behind(_))));
@@ -92,6 +95,25 @@ fn a_view_holds_of_log_and_tables_what_was_shown_by_its_moment() {
     assert_eq!(counts(&before), [0, 0, 0]);
     assert_eq!(counts(&after), [1, 1, 1]);
     assert_eq!(counts(&engine.view().unwrap()), [1, 1, 1]);
+}
+
+#[test]
+fn the_tables_are_made_when_there_is_something_to_put_into_them() {
+    let folder = tempfile::tempdir().unwrap();
+    let tables = folder.path().join(TABLES);
+    let engine = Engine::open(folder.path(), Opening::PLAIN).unwrap();
+    engine.show(put(&engine, b"a", b"1"));
+    assert_eq!(records(&engine.view().unwrap()), [(b"a".to_vec(), b"1".to_vec())]);
+    assert_eq!(engine.record(b"b").unwrap(), None);
+    drop(engine);
+    assert!(!tables.exists());
+    let engine = Engine::open(folder.path(), Opening::PLAIN).unwrap();
+    let before = engine.view().unwrap();
+    checkpoint(&engine);
+    assert!(tables.exists());
+    for view in [before, engine.view().unwrap()] {
+        assert_eq!(records(&view), [(b"a".to_vec(), b"1".to_vec())]);
+    }
 }
 
 #[test]

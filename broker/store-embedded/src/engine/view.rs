@@ -3,13 +3,13 @@
 use std::ops::Bound;
 use std::sync::Arc;
 
-use fjall::{Readable as _, Snapshot};
+use fjall::Snapshot;
 use musubi_model::Sequence;
 use musubi_store::RecordKind;
 
 use super::merged::{Merged, Upper};
 use super::pending::Moment;
-use super::tables::{Kept, Tables, guarded};
+use super::tables::{Kept, Tables};
 use super::{EngineError, Inner, Result};
 use crate::codec;
 
@@ -55,7 +55,7 @@ impl StateRow {
 #[derive(Clone)]
 pub(crate) struct View {
     inner: Arc<Inner>,
-    snapshot: Snapshot,
+    snapshot: Option<Snapshot>,
     moment: Arc<Moment>,
 }
 
@@ -187,9 +187,8 @@ impl View {
                 Box::new(row.filter(|_| is_behind).into_iter())
             }
         };
-        let keyspace = self.inner.tables.keyspace(kept);
-        let range = (start, Bound::<&[u8]>::Unbounded);
-        let lower = guarded(|| Ok(self.snapshot.range::<&[u8], _>(keyspace, range)))?;
+        let range = (start, Bound::Unbounded);
+        let lower = self.inner.tables.rows(self.snapshot.as_ref(), kept, range)?;
         Ok(Merged::new(lower, upper))
     }
 }

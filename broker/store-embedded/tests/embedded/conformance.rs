@@ -78,6 +78,10 @@ fn copy_at_rest(from: &Path) -> std::io::Result<TempDir> {
 /// The files below a folder, with their lengths and when they were last written to.
 fn files(folder: &Path) -> std::io::Result<BTreeMap<PathBuf, (u64, i64, i64)>> {
     let mut found = BTreeMap::new();
+    // There are no tables before something is put into them.
+    if !folder.exists() {
+        return Ok(found);
+    }
     for entry in fs::read_dir(folder)? {
         let path = entry?.path();
         match fs::metadata(&path) {
