@@ -116,6 +116,31 @@ impl Status {
 const DEFAULT_TRIGGERS: [Trigger; 2] = [Trigger::AttributeCreated, Trigger::AttributeUpdated];
 
 impl Subscription {
+    /// Reads a little of each of its own parts that matching looks at.
+    pub(crate) fn reach(&self) -> usize {
+        let lists = self.entities.len() ^ self.watched_attributes.len() ^ self.id.as_str().len();
+        let triggers = self.triggers.as_ref().map_or(0, Vec::len);
+        let set = [
+            self.time_interval.is_some(),
+            self.silent_for.is_some(),
+            self.query.is_some(),
+            self.geo_query.is_some(),
+            self.scope_query.is_some(),
+            self.is_active.is_some(),
+            self.expires_at.is_some(),
+        ];
+        set.into_iter().map(usize::from).fold(lists ^ triggers, usize::wrapping_add)
+    }
+
+    /// Reads a little of what those parts refer to.
+    pub(crate) fn reach_further(&self) -> usize {
+        let selector = self.entities.first();
+        let selector = selector.map_or(0, |one| one.ids.len() ^ usize::from(one.types.is_some()));
+        let trigger = self.triggers.as_ref().and_then(|triggers| triggers.first());
+        let id = self.id.as_str().as_bytes().first();
+        selector ^ usize::from(trigger.is_some()) ^ id.map_or(0, |byte| usize::from(*byte))
+    }
+
     /// A subscription that says nothing but where its notifications go.
     fn new(
         id: SubscriptionId,

@@ -87,7 +87,7 @@ impl Thresholds {
             list.append_to(found);
         }
         if !self.between.is_empty() {
-            self.between.around((least, greatest), found);
+            self.between.meeting(range(least, greatest), found);
         }
     }
 
@@ -101,7 +101,7 @@ impl Thresholds {
 }
 
 fn range(low: f64, high: f64) -> super::regions::Corners {
-    [[low, high], [low, high]]
+    [[low, 0.0], [high, 0.0]]
 }
 
 fn take(lists: &mut BTreeMap<Place, Slots>, end: f64, slot: Slot) {
