@@ -32,6 +32,8 @@ use link::{Failure, Handle, Link, Signal, Version};
 
 /// How long a shutdown waits for messages that are on their way.
 const DRAIN: Duration = Duration::from_secs(10);
+/// The longest that a broker is waited for that has been said goodbye to.
+const GOODBYE: Duration = Duration::from_secs(2);
 
 const FIRST_PAUSE: Duration = Duration::from_millis(200);
 const LONGEST_PAUSE: Duration = Duration::from_secs(30);
@@ -362,7 +364,7 @@ impl Shared {
                     said = true;
                 }
                 polled = link.poll() => match polled {
-                    Ok(Signal::Disconnected) => return,
+                    Ok(Signal::Disconnected) => break,
                     Ok(signal) => self.noted(&signal),
                     Err(failure) => {
                         self.lost(&mut link, &failure.reason);
@@ -371,6 +373,12 @@ impl Shared {
                     }
                 },
             }
+        }
+        // The broker closes the connection when it has read all of this. If we did so first, and it
+        // sent something meanwhile, the system would drop acknowledgements that it has not read.
+        let closed = async { while link.poll().await.is_ok() {} };
+        if timeout(GOODBYE, closed).await.is_err() {
+            tracing::debug!("the broker left the connection open");
         }
     }
 }
