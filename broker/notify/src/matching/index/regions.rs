@@ -1,9 +1,9 @@
 //! Subscriptions by boxes on a map, and by ranges of a value.
 //!
 //! The boxes are in grids, each in that of which the cells are as large as the box or less than twice
-//! as large; so a box is in four cells at most, and a cell that is looked at holds hardly more boxes
-//! than meet there. A place is looked for in one cell of each grid that is in use, which is one piece
-//! of memory each; a tree would be a chain of them.
+//! as large; so a box is in four cells, or sixteen where numbers end, and a cell that is looked at
+//! holds hardly more boxes than meet there. A place is looked for in one cell of each grid that is in
+//! use, which is one piece of memory each; a tree would be a chain of them.
 
 use std::collections::BTreeMap;
 
@@ -240,7 +240,15 @@ mod tests {
         #[test]
         fn a_box_is_in_few_cells_of_its_own_grid(corners in corners()) {
             let cells = Cells::of(corners, size_for(corners));
-            prop_assert!(!cells.are_more_than(9), "{:?}", cells);
+            prop_assert!(!cells.are_more_than(16), "{:?}", cells);
+        }
+    }
+
+    #[test]
+    fn a_box_over_all_that_can_be_said_is_in_few_cells() {
+        for corners in [[[f64::MIN; 2], [f64::MAX; 2]], [[f64::MAX; 2]; 2], [[1.7e12; 2]; 2]] {
+            let cells = Cells::of(corners, size_for(corners));
+            assert!(!cells.are_more_than(16), "{cells:?}");
         }
     }
 }
