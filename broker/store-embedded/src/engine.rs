@@ -386,23 +386,21 @@ fn abandon<T>(held: Arc<T>) {
 #[derive(Debug, Default)]
 struct Replayed {
     batch: Batch,
-    bytes: usize,
     logged: u64,
     kept: KeptRows,
 }
 
 impl Replayed {
     fn add(&mut self, batch: Batch, entry: Entry<'_>, pending: &Pending) -> Result<()> {
-        /// Bytes of rows that are taken together.
-        const TOGETHER: usize = 1 << 20;
-        if batch != self.batch && self.bytes > TOGETHER {
+        /// Bytes of the log that are taken together.
+        const TOGETHER: u64 = 1 << 20;
+        if batch != self.batch && self.logged > TOGETHER {
             std::mem::take(self).end(pending);
         }
         self.batch = batch;
         match entry {
             Entry::Change(_, row) => {
-                self.bytes += row.len();
-                self.logged += u64::try_from(row.len()).unwrap_or_default();
+                self.count(&[row]);
                 let state =
                     codec::state_of_log(row).map_err(|error| EngineError::Failed(error.into()))?;
                 if let Some((key, row)) = state {
@@ -410,11 +408,11 @@ impl Replayed {
                 }
             }
             Entry::Put(key, row) => {
-                self.bytes += key.len() + row.len();
+                self.count(&[key, row]);
                 self.kept.records.push((key.into(), Some(row.into())));
             }
             Entry::Delete(key) => {
-                self.bytes += key.len();
+                self.count(&[key]);
                 self.kept.records.push((key.into(), None));
             }
             Entry::Ceilings(row) => self.kept.ceilings = Some(row.into()),
@@ -422,9 +420,14 @@ impl Replayed {
         Ok(())
     }
 
+    fn count(&mut self, parts: &[&[u8]]) {
+        let bytes: usize = parts.iter().map(|part| part.len()).sum();
+        self.logged += u64::try_from(bytes).unwrap_or_default();
+    }
+
     /// Shows what is left.
     fn end(self, pending: &Pending) {
-        let Self { batch, logged, kept, .. } = self;
+        let Self { batch, logged, kept } = self;
         if batch > 0 {
             let (next, stalled) = (Sequence(0), Duration::ZERO);
             pending.show(Written { batch, next, logged, kept, stalled });
