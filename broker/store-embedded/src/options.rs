@@ -30,9 +30,9 @@ pub struct EmbeddedOptions {
     /// Changes per part of the log, from 1. The log is truncated by dropping whole parts. A batch
     /// is never cut in two, so a part may hold a few more.
     pub log_segment: u64,
-    /// Bytes of rows that are kept in memory, at most twice as many, before they go from the log to the
-    /// tables behind it. About three times as many of the log are read again when a store that was
-    /// killed is opened.
+    /// Bytes of rows that are kept in memory before they go from the log to the tables behind it; while
+    /// they go, as many again. Up to six times as many bytes of the log are read again when the store
+    /// is opened.
     pub pending_bytes: usize,
     /// The longest that one query may scan before it is refused with
     /// [`StoreError::TooComplex`](musubi_store::StoreError::TooComplex).
