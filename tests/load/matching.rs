@@ -14,8 +14,8 @@ use shapes::BLENDS;
 /// How many subscriptions there are.
 const COUNTS: [usize; 4] = [1_000, 10_000, 100_000, 1_000_000];
 
-/// Where the promise holds, and how many microseconds it is.
-const PROMISED: (usize, f64) = (100_000, 20.0);
+/// In microseconds, among however many.
+const PROMISED: f64 = 20.0;
 
 /// Measures the curve of each shape, and of all of them together.
 ///
@@ -28,7 +28,7 @@ pub(crate) fn measure(plan: &Plan) -> Result<Vec<Line>, Failure> {
     let mut lines = Vec::new();
     for (name, blend) in BLENDS {
         let mut medians = Vec::new();
-        let mut is_reached = false;
+        let mut is_reached = true;
         for count in COUNTS.into_iter().filter(|count| *count <= most) {
             let measured = measure_one(blend, count)?;
             let matches = measured.matches;
@@ -42,13 +42,16 @@ pub(crate) fn measure(plan: &Plan) -> Result<Vec<Line>, Failure> {
                 measured.bytes,
                 number(measured.adding),
             ));
-            is_reached |= count == PROMISED.0 && measured.median <= PROMISED.1;
+            is_reached &= measured.median <= PROMISED;
             medians.push(number(measured.median));
         }
         lines.push(Line::new(
-            format!("matching by {name}: µs per change, 1k / 10k / 100k / 1M subscriptions"),
-            "20 at 100k",
-            medians.join(" / "),
+            format!("matching one change, ten matches, by {name}"),
+            format!("≤ {PROMISED} µs"),
+            format!(
+                "{} µs against 1,000 / 10,000 / 100,000 / 1,000,000 subscriptions",
+                medians.join(" / ")
+            ),
             Mark::of(is_reached),
         ));
     }
