@@ -43,16 +43,28 @@ pub(crate) async fn measure(plan: &Plan) -> Result<Vec<Line>, Failure> {
     // What the store keeps of so many writes is not the clients', so it is there before them.
     let (start, seconds) = (Instant::now(), plan.round.as_secs() * u64::from(plan.rounds));
     let mut writer = Connection::open(server.http).await?;
+    // Neither are the rows that wait for the tables while there is writing.
+    let mut writing = 0;
     for _ in 0..=seconds {
         write_all(&mut writer, start).await?;
+        writing = writing.max(memory(server.id())?);
     }
     drop(writer);
     idle(server.id()).await?;
-    let before = memory(server.id())?;
+    let before = Before { resting: memory(server.id())?, writing };
 
     let seen = Rc::new(Seen { start, latencies: Mutex::default() });
     let local = LocalSet::new();
     local.run_until(follow_and_write(plan, &server, before, &seen)).await
+}
+
+/// The broker's memory before there were clients, in bytes.
+#[derive(Clone, Copy, Debug)]
+struct Before {
+    /// When nothing was written.
+    resting: u64,
+    /// The most while as much was written as later with clients.
+    writing: u64,
 }
 
 /// What has come.
@@ -66,7 +78,7 @@ struct Seen {
 async fn follow_and_write(
     plan: &Plan,
     server: &Musubi,
-    before: u64,
+    before: Before,
     seen: &Rc<Seen>,
 ) -> Result<Vec<Line>, Failure> {
     let mut clients = JoinSet::new();
@@ -75,11 +87,11 @@ async fn follow_and_write(
         clients.spawn_local(listen(stream, Rc::clone(seen)));
     }
     idle(server.id()).await?;
-    let each = |held: u64| {
+    let each = |held: u64, before: u64| {
         let kilobytes = u32::try_from(held.saturating_sub(before) / 1024).unwrap_or(u32::MAX);
         f64::from(kilobytes) * 1024.0 / f64::from(CLIENTS)
     };
-    let connected = each(memory(server.id())?);
+    let connected = each(memory(server.id())?, before.resting);
 
     let seconds = u32::try_from((plan.round * plan.rounds).as_secs())?.max(1);
     let processor = Processor::now(server.id())?;
@@ -87,7 +99,7 @@ async fn follow_and_write(
     let mut most = connected;
     for _ in 0..seconds {
         write_all(&mut writer, seen.start).await?;
-        most = most.max(each(memory(server.id())?));
+        most = most.max(each(memory(server.id())?, before.writing));
     }
     let used = processor.since()?;
     let expected = usize::try_from(CLIENTS * seconds)?;
@@ -105,9 +117,10 @@ async fn follow_and_write(
         f64::from(latencies.get(place).copied().unwrap_or_default()) / 1000.0
     };
     say(&format!(
-        "{} MB before, {} bytes for each client once connected, at most {} under load; {} of {} \
+        "{} MB before, at most {} while writing, {} bytes for each client once connected, at most {} under load; {} of {} \
          events, p50 {} ms, p99 {} ms, longest {} ms; {} % of a core",
-        number(megabytes(before)),
+        number(megabytes(before.resting)),
+        number(megabytes(before.writing)),
         number(connected),
         number(most),
         latencies.len(),
