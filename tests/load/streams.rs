@@ -117,8 +117,8 @@ async fn follow_and_write(
         f64::from(latencies.get(place).copied().unwrap_or_default()) / 1000.0
     };
     say(&format!(
-        "{} MB before, at most {} while writing, {} bytes for each client once connected, at most {} under load; {} of {} \
-         events, p50 {} ms, p99 {} ms, longest {} ms; {} % of a core",
+        "{} MB before, at most {} while writing, {} bytes for each client once connected, at most \
+         {} under load; {} of {} events, p50 {} ms, p99 {} ms, longest {} ms; {} % of a core",
         number(megabytes(before.resting)),
         number(megabytes(before.writing)),
         number(connected),
