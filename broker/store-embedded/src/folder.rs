@@ -137,8 +137,7 @@ impl Folder {
 
     /// Makes a folder whose restoring is finished one that can be opened.
     pub(crate) fn complete(&self) -> std::io::Result<()> {
-        fs::rename(self.path.join(UNFINISHED), self.path.join("FORMAT"))?;
-        File::open(&self.path)?.sync_all()
+        rename_durably(&self.path.join(UNFINISHED), &self.path.join("FORMAT"))
     }
 
     /// The format of a folder that is there; of one that is being restored, if it is ours.
@@ -205,6 +204,13 @@ pub fn create_durably(path: &Path) -> std::io::Result<()> {
     Ok(())
 }
 
+/// Renames within a folder, so that a power cut does not take it back.
+pub(crate) fn rename_durably(from: &Path, to: &Path) -> std::io::Result<()> {
+    fs::rename(from, to)?;
+    let parent = to.parent().filter(|parent| !parent.as_os_str().is_empty());
+    File::open(parent.unwrap_or(Path::new(".")))?.sync_all()
+}
+
 /// Which format the folder says that it has; none if it says nothing.
 pub(crate) fn read_format(folder: &Path) -> Result<Option<u32>, Failure> {
     let text = match fs::read_to_string(folder.join("FORMAT")) {
@@ -228,8 +234,7 @@ pub(crate) fn read_format(folder: &Path) -> Result<Option<u32>, Failure> {
 pub(crate) fn write_format(folder: &Path, format: u32) -> Result<(), Failure> {
     let beside = folder.join("FORMAT.new");
     write_file(&beside, format)?;
-    fs::rename(&beside, folder.join("FORMAT"))?;
-    File::open(folder)?.sync_all()?;
+    rename_durably(&beside, &folder.join("FORMAT"))?;
     Ok(())
 }
 

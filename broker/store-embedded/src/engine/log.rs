@@ -113,8 +113,7 @@ impl Log {
             let mut copy = File::create(&beside)?;
             io::copy(&mut File::open(&last)?, &mut copy)?;
             copy.sync_all()?;
-            fs::rename(&beside, &last)?;
-            File::open(folder)?.sync_all()
+            crate::folder::rename_durably(&beside, &last)
         };
         write().map_err(|source| {
             // It may be what the disk has no room for.

@@ -57,8 +57,7 @@ fn take_places(folder: &Path) -> io::Result<()> {
 }
 
 fn rename(folder: &Path, (from, to): (&str, &str)) -> io::Result<()> {
-    fs::rename(folder.join(from), folder.join(to))?;
-    File::open(folder)?.sync_all()
+    crate::folder::rename_durably(&folder.join(from), &folder.join(to))
 }
 
 /// Makes the new engine, in a folder of its own.

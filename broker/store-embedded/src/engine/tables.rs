@@ -11,8 +11,11 @@
 //!   that has failed is only dropped.
 //! - A store that has little, or nothing yet, is its log: the tables are made when something is put into
 //!   them for the first time. To make them takes more syncs than all else at a first start.
+//! - It does not open what it had only begun to make. So tables are made beside their place, and take
+//!   it when they are whole.
 //! - It panics where it meets what it does not expect. A panic is an error here, like any other.
 
+use std::fs;
 use std::ops::Bound;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
@@ -40,6 +43,8 @@ const LEVEL_ZERO: usize = 24;
 /// The longest that a checkpoint waits for them to become fewer.
 const LONGEST_WAIT: Duration = Duration::from_secs(10);
 
+/// What the folder of tables that are being made has behind its name.
+const UNFINISHED: &str = "unfinished";
 /// The batch of the log up to which the tables hold everything.
 const MARK: &[u8] = b"mark";
 
@@ -114,8 +119,22 @@ impl Tables {
         if let Some(open) = self.open.get() {
             return Ok(open);
         }
-        let made = Open::at(&self.path)?;
-        Ok(self.open.get_or_init(|| made))
+        if !self.path.exists() {
+            self.make()?;
+        }
+        let open = Open::at(&self.path)?;
+        Ok(self.open.get_or_init(|| open))
+    }
+
+    /// Makes empty tables in their place. Where an earlier attempt has stopped does not matter.
+    fn make(&self) -> Result<()> {
+        let making = |source| EngineError::Io { doing: "making the tables", source };
+        let beside = self.path.with_extension(UNFINISHED);
+        if beside.exists() {
+            fs::remove_dir_all(&beside).map_err(making)?;
+        }
+        Open::at(&beside)?.close()?;
+        crate::folder::rename_durably(&beside, &self.path).map_err(making)
     }
 
     /// The tables, if they are there.
@@ -157,6 +176,15 @@ impl Open {
             let records = database.keyspace("records", table)?;
             let meta = database.keyspace("meta", table)?;
             Ok(Self { database, state, records, meta })
+        })
+    }
+
+    /// Makes it safe from a power cut, and closes it.
+    fn close(self) -> Result<()> {
+        guarded(move || {
+            self.database.persist(PersistMode::SyncAll)?;
+            drop(self);
+            Ok(())
         })
     }
 

@@ -55,6 +55,23 @@ fn the_tables_hold_nothing_that_a_power_cut_could_take_from_the_log() {
 }
 
 #[test]
+fn tables_of_which_the_making_was_interrupted_are_made_anew() {
+    let folder = tempfile::tempdir().unwrap();
+    let unfinished = folder.path().join("engine.unfinished");
+    std::fs::create_dir_all(unfinished.join("keyspaces")).unwrap();
+    // Over which the engine stumbles.
+    std::fs::write(unfinished.join("0.jnl"), []).unwrap();
+    let engine = Engine::open(folder.path(), Opening::PLAIN).unwrap();
+    engine.show(put(&engine, b"a", b"1"));
+    checkpoint(&engine);
+    assert_eq!(engine.inner.tables.there().unwrap().marked().unwrap(), 1);
+    assert!(!unfinished.exists());
+    drop(engine);
+    let engine = Engine::open(folder.path(), Opening::PLAIN).unwrap();
+    assert_eq!(engine.record(b"a").unwrap().as_deref(), Some(b"1".as_slice()));
+}
+
+#[test]
 fn a_sync_behind_the_writer_that_fails_is_heard_of_and_not_said_to_be_done() {
     let folder = tempfile::tempdir().unwrap();
     let engine = Engine::open(folder.path(), Opening::PLAIN).unwrap();

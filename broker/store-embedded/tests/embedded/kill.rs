@@ -3,8 +3,9 @@
 use std::collections::BTreeMap;
 use std::io::{BufRead, BufReader};
 use std::path::Path;
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, ChildStdout, Command, Stdio};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use musubi_model::Sequence;
@@ -85,12 +86,14 @@ fn start(folder: &Path, durability: &str) -> Child {
         .unwrap()
 }
 
-/// Kills the process after so many acknowledgements, and gives the last of each writer.
-fn kill_after(mut process: Child, acknowledgements: usize) -> BTreeMap<u64, u64> {
-    let mut last = BTreeMap::new();
-    let output = BufReader::new(process.stdout.take().unwrap());
-    let mut seen = 0;
-    for line in output.lines() {
+/// The last acknowledgement of each writer.
+type Last = BTreeMap<u64, u64>;
+
+/// Reads what the process says until it ends; `seen` is told how much has been acknowledged.
+fn listen(output: ChildStdout, mut seen: impl FnMut(usize)) -> Last {
+    let mut last = Last::new();
+    let mut count_of_all = 0;
+    for line in BufReader::new(output).lines() {
         let line = line.unwrap();
         let mut words = line.split_whitespace();
         let (Some("ack"), Some(writer), Some(count)) = (words.next(), words.next(), words.next())
@@ -101,40 +104,77 @@ fn kill_after(mut process: Child, acknowledgements: usize) -> BTreeMap<u64, u64>
         if let (Ok(writer), Ok(count)) = (writer.parse(), count.parse()) {
             last.insert(writer, count);
         }
-        seen += 1;
+        count_of_all += 1;
+        seen(count_of_all);
+    }
+    last
+}
+
+/// Kills the process after so many acknowledgements, and gives the last of each writer.
+fn kill_after(mut process: Child, acknowledgements: usize) -> Last {
+    let mut all = 0;
+    let last = listen(process.stdout.take().unwrap(), |seen| {
+        all = seen;
         if seen == acknowledgements {
             process.kill().unwrap();
         }
-    }
+    });
     process.wait().unwrap();
-    assert!(seen >= acknowledgements, "the process ended by itself after {seen}");
+    assert!(all >= acknowledgements, "the process ended by itself after {all}");
     last
+}
+
+/// Kills the process when the condition has come true, which stays so, and gives the last acknowledgement of each
+/// writer.
+fn kill_when(mut process: Child, is_time: impl Fn() -> bool) -> Last {
+    let output = process.stdout.take().unwrap();
+    let acknowledged = AtomicUsize::new(0);
+    let last = std::thread::scope(|scope| {
+        let listening =
+            scope.spawn(|| listen(output, |seen| acknowledged.store(seen, Ordering::Relaxed)));
+        // Far more than it takes until the tables are made.
+        while !is_time()
+            && !listening.is_finished()
+            && acknowledged.load(Ordering::Relaxed) < 50_000
+        {
+            std::thread::yield_now();
+        }
+        process.kill().unwrap();
+        listening.join().unwrap()
+    });
+    process.wait().unwrap();
+    assert!(is_time(), "after {acknowledged:?} acknowledgements");
+    last
+}
+
+/// Asserts that all that was acknowledged is there, and nothing by half.
+async fn is_there(folder: &Path, durability: &str, last: Last) {
+    let store = open(&options(folder, durability));
+    let mut counters = Vec::new();
+    for kind in [RecordKind::Cursor, RecordKind::Outbox, RecordKind::DeadLetter] {
+        counters.extend(records(&store, kind).await.unwrap());
+    }
+    for (writer, acknowledged) in last {
+        let left = find(&store, &format!("{writer}-left")).await.unwrap();
+        let right = find(&store, &format!("{writer}-right")).await.unwrap();
+        let count: u64 = value_of(&left.entity).parse().unwrap();
+        assert!(count >= acknowledged, "{writer}: {count} is there, {acknowledged} was said");
+        assert_eq!(value_of(&right.entity), count.to_string());
+        let key = writer.to_string();
+        let counter = counters.iter().find(|record| record.key.key == key).unwrap();
+        assert_eq!(*counter.value, *count.to_string().as_bytes());
+    }
+    let changes = store.changes(Sequence(0), usize::MAX).await.unwrap();
+    let numbers: Vec<u64> = changes.iter().map(|change| change.sequence.0).collect();
+    assert_eq!(numbers, (1..=store.newest().borrow().0).collect::<Vec<_>>());
+    store.close().await.unwrap();
 }
 
 async fn kill_five_times(durability: &str) {
     let folder = tempfile::tempdir().unwrap();
     for round in 0..5 {
-        let process = start(folder.path(), durability);
-        let last = kill_after(process, 60 + 217 * round);
-        let store = open(&options(folder.path(), durability));
-        let mut counters = Vec::new();
-        for kind in [RecordKind::Cursor, RecordKind::Outbox, RecordKind::DeadLetter] {
-            counters.extend(records(&store, kind).await.unwrap());
-        }
-        for (writer, acknowledged) in last {
-            let left = find(&store, &format!("{writer}-left")).await.unwrap();
-            let right = find(&store, &format!("{writer}-right")).await.unwrap();
-            let count: u64 = value_of(&left.entity).parse().unwrap();
-            assert!(count >= acknowledged, "{writer}: {count} is there, {acknowledged} was said");
-            assert_eq!(value_of(&right.entity), count.to_string());
-            let key = writer.to_string();
-            let counter = counters.iter().find(|record| record.key.key == key).unwrap();
-            assert_eq!(*counter.value, *count.to_string().as_bytes());
-        }
-        let changes = store.changes(Sequence(0), usize::MAX).await.unwrap();
-        let numbers: Vec<u64> = changes.iter().map(|change| change.sequence.0).collect();
-        assert_eq!(numbers, (1..=store.newest().borrow().0).collect::<Vec<_>>());
-        store.close().await.unwrap();
+        let last = kill_after(start(folder.path(), durability), 60 + 217 * round);
+        is_there(folder.path(), durability, last).await;
     }
 }
 
@@ -146,4 +186,19 @@ async fn what_was_acknowledged_in_sync_is_there_after_a_kill() {
 #[tokio::test]
 async fn what_was_acknowledged_in_intervals_is_there_after_a_kill() {
     kill_five_times("interval").await;
+}
+
+/// Where the tables are, and where they are made.
+#[tokio::test]
+async fn what_was_acknowledged_is_there_after_a_kill_while_the_tables_are_made() {
+    for name in ["", "0.jnl", "version", "keyspaces/0/current", "keyspaces/3/current"] {
+        for _ in 0..2 {
+            let folder = tempfile::tempdir().unwrap();
+            let (made, making) = ("engine", "engine.unfinished");
+            let is_seen = |place| folder.path().join(place).join(name).exists();
+            let process = start(folder.path(), "interval");
+            let last = kill_when(process, || is_seen(making) || is_seen(made));
+            is_there(folder.path(), "interval", last).await;
+        }
+    }
 }
