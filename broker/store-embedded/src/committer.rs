@@ -395,6 +395,9 @@ impl Committer {
         // What was asked for and not begun is never done.
         self.syncs = Syncs::default();
         self.backoff = Backoff::new();
+        if let Some(engine) = &self.engine {
+            engine.give_up();
+        }
         self.drop_engine();
     }
 

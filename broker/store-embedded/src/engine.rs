@@ -241,6 +241,12 @@ impl Engine {
         abandon(self);
     }
 
+    /// Has nothing more go to the tables: another engine is about to be opened on the folder while a
+    /// reader still holds this one.
+    pub(crate) fn give_up(&self) {
+        self.inner.attempt(|_| Err(EngineError::Behind("it was given up".to_owned())));
+    }
+
     /// While one generation of rows goes to the tables, the next one becomes large and has to wait.
     fn wait_for_room(&self) -> Duration {
         let Inner { pending, failure, settled, has_failed, .. } = &*self.inner;
@@ -354,6 +360,9 @@ impl Inner {
         let Some(frozen) = self.pending.frozen() else { return Ok(()) };
         // The tables must never hold what a power cut takes from the log.
         self.log.sync_beside(Behind::Checkpointer)?;
+        if self.has_failed.load(Ordering::Acquire) {
+            return Err(EngineError::Behind("what went before has failed".to_owned()));
+        }
         let tables = self.tables.made()?;
         tables.wait_for_room()?;
         tables.fill(Kept::State, |put| {

@@ -120,16 +120,10 @@ impl Folder {
         if path.join(UNFINISHED).exists() {
             return Err(OpenError::Unfinished(path.to_owned()).into());
         }
-        if fs::read_dir(path)?.next().is_some() {
-            return Err(OpenError::NotEmpty(path.to_owned()).into());
-        }
+        refuse_full(path)?;
         let folder = Self::lock(path)?;
         // Somebody else may have been faster.
-        for entry in fs::read_dir(path)? {
-            if entry?.file_name() != "LOCK" {
-                return Err(OpenError::NotEmpty(path.to_owned()).into());
-            }
-        }
+        refuse_full(path)?;
         write_file(&path.join(UNFINISHED), format)?;
         File::open(path)?.sync_all()?;
         Ok(folder)
@@ -179,10 +173,10 @@ impl Folder {
     /// journal that is in use again. Where the system does not say, the answer is no.
     pub(crate) fn has_open_journal(&self) -> bool {
         let Ok(descriptors) = fs::read_dir("/proc/self/fd") else { return false };
-        let Ok(tables) = fs::canonicalize(self.tables()) else { return false };
+        let Ok(folder) = fs::canonicalize(&self.path) else { return false };
         descriptors.flatten().any(|descriptor| {
             fs::read_link(descriptor.path()).is_ok_and(|target| {
-                target.starts_with(&tables) && target.extension().is_some_and(|end| end == "jnl")
+                target.starts_with(&folder) && target.extension().is_some_and(|end| end == "jnl")
             })
         })
     }
@@ -198,16 +192,31 @@ pub fn create_durably(path: &Path) -> std::io::Result<()> {
     let missing: Vec<&Path> = path.ancestors().take_while(is_missing).collect();
     fs::create_dir_all(path)?;
     for made in missing {
-        let parent = made.parent().filter(|parent| !parent.as_os_str().is_empty());
-        File::open(parent.unwrap_or(Path::new(".")))?.sync_all()?;
+        sync_place(made)?;
     }
     Ok(())
 }
 
-/// Renames within a folder, so that a power cut does not take it back.
+/// Refuses a folder with something in it. The lock alone is what an attempt leaves that was killed
+/// before it began.
+fn refuse_full(path: &Path) -> Result<(), Failure> {
+    for entry in fs::read_dir(path)? {
+        if entry?.file_name() != "LOCK" {
+            return Err(OpenError::NotEmpty(path.to_owned()).into());
+        }
+    }
+    Ok(())
+}
+
+/// Renames, so that a power cut does not take it back from the folder of `to`.
 pub(crate) fn rename_durably(from: &Path, to: &Path) -> std::io::Result<()> {
     fs::rename(from, to)?;
-    let parent = to.parent().filter(|parent| !parent.as_os_str().is_empty());
+    sync_place(to)
+}
+
+/// Has a power cut not take it back that something is in its folder.
+pub(crate) fn sync_place(path: &Path) -> std::io::Result<()> {
+    let parent = path.parent().filter(|parent| !parent.as_os_str().is_empty());
     File::open(parent.unwrap_or(Path::new(".")))?.sync_all()
 }
 
@@ -256,6 +265,30 @@ mod tests {
         assert!(refused.to_string().contains("in use by another process"), "{refused}");
         drop(first);
         Folder::claim(folder.path()).unwrap();
+    }
+
+    #[test]
+    fn a_restore_that_was_killed_before_it_began_can_be_begun() {
+        let folder = tempfile::tempdir().unwrap();
+        File::create(folder.path().join("LOCK")).unwrap();
+        Folder::claim_empty(folder.path(), NEWEST).unwrap();
+        fs::remove_file(folder.path().join(UNFINISHED)).unwrap();
+        File::create(folder.path().join("other")).unwrap();
+        let refused = Folder::claim_empty(folder.path(), NEWEST).unwrap_err();
+        assert!(refused.to_string().contains("is not empty"), "{refused}");
+    }
+
+    #[test]
+    fn a_journal_of_tables_that_are_being_made_counts_as_open() {
+        let folder = tempfile::tempdir().unwrap();
+        let claimed = Folder::claim(folder.path()).unwrap();
+        assert!(!claimed.has_open_journal());
+        let making = folder.path().join("engine.unfinished");
+        fs::create_dir(&making).unwrap();
+        let journal = File::create(making.join("0.jnl")).unwrap();
+        assert!(claimed.has_open_journal());
+        drop(journal);
+        assert!(!claimed.has_open_journal());
     }
 
     #[test]

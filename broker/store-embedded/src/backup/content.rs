@@ -37,7 +37,8 @@ const LONGEST_NAME: usize = 1000;
 /// place of nothing that is the store's own.
 pub(super) fn is_fit(name: &str) -> bool {
     let path = Path::new(name);
-    let own = ["engine", "log", "FORMAT", "FORMAT.new", "FORMAT.unfinished", "LOCK"];
+    let own = ["log", "FORMAT", "FORMAT.new", "FORMAT.unfinished", "LOCK"];
+    let engines = ["engine", "engine.unfinished", "engine.new", "engine.old"];
     let is_plain = |part: Component<'_>| matches!(part, Component::Normal(_));
     !name.is_empty()
         && name.len() <= LONGEST_NAME
@@ -47,7 +48,7 @@ pub(super) fn is_fit(name: &str) -> bool {
         && !path
             .components()
             .next()
-            .is_some_and(|first| own.iter().any(|own| first.as_os_str() == *own))
+            .is_some_and(|first| own.iter().chain(&engines).any(|own| first.as_os_str() == *own))
 }
 
 /// Key and value of a row.

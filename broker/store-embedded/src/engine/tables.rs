@@ -27,6 +27,7 @@ use fjall::{Database, Keyspace, KeyspaceCreateOptions, PersistMode, Readable as 
 use tokio::time::Instant;
 
 use super::{EngineError, Result};
+use crate::folder::{rename_durably, sync_place};
 
 /// Bytes of blocks that the engine keeps in memory. It is read at the start and for old records.
 const CACHE: u64 = 4 << 20;
@@ -109,6 +110,9 @@ impl Tables {
     pub(super) fn open(path: &Path) -> Result<Self> {
         let tables = Self { path: path.to_owned(), open: OnceLock::new() };
         if path.exists() {
+            // Who made them may have been killed before the disk knew that they took their place.
+            sync_place(path)
+                .map_err(|source| EngineError::Io { doing: "opening the tables", source })?;
             tables.made()?;
         }
         Ok(tables)
@@ -134,7 +138,14 @@ impl Tables {
             fs::remove_dir_all(&beside).map_err(making)?;
         }
         Open::at(&beside)?.close()?;
-        crate::folder::rename_durably(&beside, &self.path).map_err(making)
+        for entry in fs::read_dir(&beside).map_err(making)? {
+            // The engine syncs what is in each of its folders, and not that the folders are there.
+            let path = entry.map_err(making)?.path();
+            if path.is_dir() {
+                fs::File::open(path).and_then(|folder| folder.sync_all()).map_err(making)?;
+            }
+        }
+        rename_durably(&beside, &self.path).map_err(making)
     }
 
     /// The tables, if they are there.
@@ -179,7 +190,7 @@ impl Open {
         })
     }
 
-    /// Makes it safe from a power cut, and closes it.
+    /// Makes its rows safe from a power cut, and closes it.
     fn close(self) -> Result<()> {
         guarded(move || {
             self.database.persist(PersistMode::SyncAll)?;

@@ -72,6 +72,17 @@ fn tables_of_which_the_making_was_interrupted_are_made_anew() {
 }
 
 #[test]
+fn an_engine_that_was_given_up_makes_no_tables() {
+    let folder = tempfile::tempdir().unwrap();
+    let engine = Engine::open(folder.path(), Opening::PLAIN).unwrap();
+    engine.show(put(&engine, b"a", b"1"));
+    engine.give_up();
+    checkpoint(&engine);
+    assert!(engine.inner.tables.there().is_none());
+    assert!(!folder.path().join("engine.unfinished").exists());
+}
+
+#[test]
 fn a_sync_behind_the_writer_that_fails_is_heard_of_and_not_said_to_be_done() {
     let folder = tempfile::tempdir().unwrap();
     let engine = Engine::open(folder.path(), Opening::PLAIN).unwrap();

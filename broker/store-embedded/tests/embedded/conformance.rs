@@ -66,10 +66,13 @@ impl Place for Folder {
 /// to meanwhile.
 fn copy_at_rest(from: &Path) -> std::io::Result<TempDir> {
     loop {
-        let before = files(&from.join("engine"))?;
+        let tables = || -> std::io::Result<_> {
+            Ok((files(&from.join("engine"))?, files(&from.join("engine.unfinished"))?))
+        };
+        let before = tables()?;
         let copy = tempfile::tempdir()?;
         let copied = copy_folder(from, copy.path());
-        if files(&from.join("engine"))? == before {
+        if tables()? == before {
             return copied.map(|()| copy);
         }
     }
@@ -78,11 +81,12 @@ fn copy_at_rest(from: &Path) -> std::io::Result<TempDir> {
 /// The files below a folder, with their lengths and when they were last written to.
 fn files(folder: &Path) -> std::io::Result<BTreeMap<PathBuf, (u64, i64, i64)>> {
     let mut found = BTreeMap::new();
-    // There are no tables before something is put into them.
-    if !folder.exists() {
-        return Ok(found);
-    }
-    for entry in fs::read_dir(folder)? {
+    let entries = match fs::read_dir(folder) {
+        // There are no tables before something is put into them.
+        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(found),
+        entries => entries?,
+    };
+    for entry in entries {
         let path = entry?.path();
         match fs::metadata(&path) {
             Ok(known) if known.is_dir() => found.extend(files(&path)?),
