@@ -11,9 +11,8 @@ use crate::{Failure, Plan};
 use curve::measure as measure_one;
 use shapes::BLENDS;
 
-/// How many subscriptions there are, and the same to be read.
-const COUNTS: [(usize, &str); 4] =
-    [(1_000, "1,000"), (10_000, "10,000"), (100_000, "100,000"), (1_000_000, "1,000,000")];
+/// How many subscriptions there are.
+const COUNTS: [u32; 4] = [1_000, 10_000, 100_000, 1_000_000];
 
 /// In microseconds, among however many.
 const PROMISED: f64 = 20.0;
@@ -25,15 +24,15 @@ const PROMISED: f64 = 20.0;
 /// If a subscription or an entity is refused.
 pub(crate) fn measure(plan: &Plan) -> Result<Vec<Line>, Failure> {
     // A short run leaves the largest out.
-    let most = if plan.round.as_secs() < 5 { 100_000 } else { usize::MAX };
-    let counts = COUNTS.iter().filter(|(count, _)| *count <= most);
-    let among: Vec<&str> = counts.clone().map(|(_, text)| *text).collect();
+    let most = if plan.round.as_secs() < 5 { 100_000 } else { u32::MAX };
+    let counts = COUNTS.into_iter().filter(|count| *count <= most);
+    let among: Vec<String> = counts.clone().map(|count| number(f64::from(count))).collect();
     let mut lines = Vec::new();
     for (name, blend) in BLENDS {
         let mut medians = Vec::new();
         let mut is_reached = true;
-        for &(count, _) in counts.clone() {
-            let measured = measure_one(blend, count)?;
+        for count in counts.clone() {
+            let measured = measure_one(blend, usize::try_from(count)?)?;
             let matches = measured.matches;
             if matches != (10, 10) {
                 return Err(format!("{name}: {matches:?} were found and not 10").into());

@@ -228,11 +228,7 @@ impl Engine {
 
     /// Fails if something has failed behind the writer.
     pub(crate) fn check(&self) -> Result<()> {
-        if !self.inner.has_failed.load(Ordering::Acquire) {
-            return Ok(());
-        }
-        let failure = self.inner.failure.lock().clone();
-        Err(EngineError::Behind(failure.unwrap_or_default()))
+        self.inner.check()
     }
 
     /// Lets go of the engine, which closes it once no reader holds it any more. It is closed even
@@ -244,7 +240,7 @@ impl Engine {
     /// Has nothing more go to the tables: another engine is about to be opened on the folder while a
     /// reader still holds this one.
     pub(crate) fn give_up(&self) {
-        self.inner.attempt(|_| Err(EngineError::Behind("it was given up".to_owned())));
+        self.inner.fail("it was given up".to_owned());
     }
 
     /// While one generation of rows goes to the tables, the next one becomes large and has to wait.
@@ -343,11 +339,25 @@ impl Inner {
             let source = std::error::Error::source(&error).map(ToString::to_string);
             let text =
                 source.map_or_else(|| error.to_string(), |source| format!("{error}: {source}"));
-            self.failure.lock().get_or_insert(text);
-            self.has_failed.store(true, Ordering::Release);
+            self.fail(text);
         }
         drop(self.failure.lock());
         self.settled.notify_all();
+    }
+
+    /// Says why nothing more is to be done; the first reason stays.
+    fn fail(&self, text: String) {
+        self.failure.lock().get_or_insert(text);
+        self.has_failed.store(true, Ordering::Release);
+    }
+
+    /// As [`Engine::check`].
+    fn check(&self) -> Result<()> {
+        if !self.has_failed.load(Ordering::Acquire) {
+            return Ok(());
+        }
+        let failure = self.failure.lock().clone();
+        Err(EngineError::Behind(failure.unwrap_or_default()))
     }
 
     /// As [`Engine::truncate`].
@@ -360,9 +370,8 @@ impl Inner {
         let Some(frozen) = self.pending.frozen() else { return Ok(()) };
         // The tables must never hold what a power cut takes from the log.
         self.log.sync_beside(Behind::Checkpointer)?;
-        if self.has_failed.load(Ordering::Acquire) {
-            return Err(EngineError::Behind("what went before has failed".to_owned()));
-        }
+        // Another engine may be open on the folder by now.
+        self.check()?;
         let tables = self.tables.made()?;
         tables.wait_for_room()?;
         tables.fill(Kept::State, |put| {

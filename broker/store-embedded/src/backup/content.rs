@@ -33,12 +33,23 @@ pub(super) struct End {
 /// The longest name of an attached file, in bytes.
 const LONGEST_NAME: usize = 1000;
 
+/// What the store itself puts into a data folder.
+const OWN: [&str; 9] = [
+    "engine",
+    "engine.new",
+    "engine.old",
+    "engine.unfinished",
+    "log",
+    "FORMAT",
+    "FORMAT.new",
+    "FORMAT.unfinished",
+    "LOCK",
+];
+
 /// Whether a file may have this name in a data folder: it stays below the folder, and takes the
 /// place of nothing that is the store's own.
 pub(super) fn is_fit(name: &str) -> bool {
     let path = Path::new(name);
-    let own = ["log", "FORMAT", "FORMAT.new", "FORMAT.unfinished", "LOCK"];
-    let engines = ["engine", "engine.unfinished", "engine.new", "engine.old"];
     let is_plain = |part: Component<'_>| matches!(part, Component::Normal(_));
     !name.is_empty()
         && name.len() <= LONGEST_NAME
@@ -48,7 +59,7 @@ pub(super) fn is_fit(name: &str) -> bool {
         && !path
             .components()
             .next()
-            .is_some_and(|first| own.iter().chain(&engines).any(|own| first.as_os_str() == *own))
+            .is_some_and(|first| OWN.iter().any(|own| first.as_os_str() == *own))
 }
 
 /// Key and value of a row.
